@@ -1,0 +1,133 @@
+# Copyright (c) 2026, Coracle contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine installs itself on first use.
+
+A module arrives as source in a zip and would be compiled anew each time. So the
+engine's source is written once to a folder named after its own digest, with
+bytecode beside it; from then on modules, monitors, the boot unit and the
+C(coracle) command all run that. A later version gets a folder of its own, so
+what runs keeps the code that it was started with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import zipfile
+import zlib
+from typing import Callable, Dict, Tuple
+
+from . import engine, shipment  # pylint: disable=unused-import
+from .engine.instance import Instance
+
+LAUNCHER = """#!%s -IS
+# Written by coracle.containers together with the engine beside it.
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+from engine.cli.main import main
+
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def use_engine(instance: Instance, install: bool) -> None:
+    """Let later imports of the engine find the installed bytecode.
+
+    Args:
+        instance: Below whose state root the engine is installed.
+        install: Whether it may be installed; in check mode nothing is written, and the shipped source serves.
+    """
+    names, read = _shipped()
+    digest = _digest(names)
+    folder = instance.state("engine", digest)
+    if not _trusted(folder):
+        if not install:
+            return
+        _install(folder, names, read)
+    engine.__path__ = [os.path.join(folder, "engine")] + list(engine.__path__)
+
+
+def installed_engine(instance: Instance) -> str:
+    """The folder that C(use_engine) installs to or has installed to."""
+    return instance.state("engine", _digest(_shipped()[0]))
+
+
+def _shipped() -> Tuple[Dict[str, Tuple[int, int]], Callable[[str], bytes]]:
+    """The engine's files as they came: name to (CRC-32, size), and a reader by name."""
+    base = list(engine.__path__)[-1]
+    archive = base
+    while archive != "/" and not os.path.exists(archive):
+        archive = os.path.dirname(archive)
+    names = {}  # type: Dict[str, Tuple[int, int]]
+    if os.path.isfile(archive):
+        prefix = os.path.relpath(base, archive) + "/"
+        with zipfile.ZipFile(archive) as bundle:
+            for entry in bundle.infolist():
+                if entry.filename.startswith(prefix) and entry.file_size:
+                    names[entry.filename[len(prefix):]] = (entry.CRC, entry.file_size)
+
+        def read_zip(name: str) -> bytes:
+            with zipfile.ZipFile(archive) as opened:
+                return opened.read(prefix + name)
+        return names, read_zip
+
+    def read_file(name: str) -> bytes:
+        with open(os.path.join(base, name), "rb") as stream:
+            return stream.read()
+    for folder, folders, files in os.walk(base):
+        folders[:] = [each for each in folders if each != "__pycache__"]
+        for name in files:
+            relative = os.path.relpath(os.path.join(folder, name), base)
+            content = read_file(relative) if name.endswith(".py") else b""
+            if content:
+                names[relative] = (zlib.crc32(content), len(content))
+    return names, read_file
+
+
+def _digest(names: Dict[str, Tuple[int, int]]) -> str:
+    listing = "".join("%s %08x %d\n" % (name, crc, length) for name, (crc, length) in sorted(names.items()))
+    return hashlib.sha256(("%s\n%s" % (sys.implementation.cache_tag, listing)).encode()).hexdigest()[:16]
+
+
+def _trusted(folder: str) -> bool:
+    """Whether the folder is there and nobody but root can have changed it."""
+    try:
+        status = os.stat(folder)
+    except OSError:
+        return False
+    return status.st_uid == os.geteuid() and not status.st_mode & 0o022
+
+
+def _install(folder: str, names: Dict[str, Tuple[int, int]], read: Callable[[str], bytes]) -> None:
+    import py_compile  # pylint: disable=import-outside-toplevel
+
+    from .engine.store import files  # pylint: disable=import-outside-toplevel
+
+    parent = os.path.dirname(folder)
+    files.make_folder(os.path.dirname(parent))
+    files.make_folder(parent, 0o755)
+    part = "%s.%d" % (folder, os.getpid())
+    packages = {os.path.dirname(name) for name in names} | {""}
+    for name in sorted(packages):
+        files.make_folder(os.path.join(part, "engine", name).rstrip("/"), 0o755)
+        files.write(os.path.join(part, "engine", name, "__init__.py"), b"", 0o644)
+    for name in names:
+        path = os.path.join(part, "engine", name)
+        files.write(path, read(name), 0o644)
+        py_compile.compile(path, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+                           dfile=os.path.join(folder, "engine", name))
+    files.write(os.path.join(part, "coracle"), (LAUNCHER % sys.executable).encode(), 0o755)
+    os.chmod(part, 0o755)
+    try:
+        os.rename(part, folder)
+    except OSError:  # another run was first
+        import shutil  # pylint: disable=import-outside-toplevel
+        shutil.rmtree(part)
+    files.sync_folder(parent)
+    link = os.path.join(parent, ".current-%d" % os.getpid())
+    os.symlink(os.path.basename(folder), link)
+    os.rename(link, os.path.join(parent, "current"))

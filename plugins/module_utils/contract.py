@@ -1,0 +1,121 @@
+# Copyright (c) 2026, Coracle contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every module does, and nothing else: observe, plan, apply.
+
+A resource is a Python module C(engine/KIND/resource.py) with these functions;
+options are parsed before any of them is called:
+
+    key(params) -> str
+        The name that the object's lock is taken on.
+    resolve(instance, params) -> desired
+        Checks that need to look around, and defaults that depend on the host or the image. Reads only.
+        C(desired.options) maps option names to values that C(differences) compares.
+    observe(instance, desired) -> observed
+        What is true now, from the kernel and the store. Reads only. C(observed.options) likewise.
+    plan(desired, observed, differences) -> Plan
+        A pure function.
+    apply(instance, desired, observed, plan) -> dict or None
+        The only side effects. Stops at the first step that fails, and takes back what that step had begun.
+        Returns what the steps brought back for the result, such as C(rc) and C(stdout).
+    report(instance, desired, observed) -> dict
+        The object's full state, for the result; secrets masked.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import traceback
+from contextlib import nullcontext
+from typing import Any, Dict, List, Mapping, Sequence
+
+from ansible.module_utils.basic import AnsibleModule
+
+from . import bootstrap
+from .engine.errors import EngineError, Unsupported
+from .engine.instance import CGROUP_ROOT, RUN_ROOT, STATE_ROOT, Instance
+from .engine.plan import Plan
+from .option import NOT_COMPARED, Option, argument_spec, differences, parse
+from .values import absolute_path
+
+INSTANCE = (
+    Option("state_root", type="path", default=STATE_ROOT, compare=NOT_COMPARED,
+           parse=absolute_path, form="an absolute path such as " + STATE_ROOT),
+    Option("run_root", type="path", default=RUN_ROOT, compare=NOT_COMPARED,
+           parse=absolute_path, form="an absolute path such as " + RUN_ROOT),
+    Option("cgroup_root", type="str", default=CGROUP_ROOT, compare=NOT_COMPARED,
+           parse=absolute_path, form="an absolute cgroup path such as " + CGROUP_ROOT),
+)
+"""The options that say which instance is meant; all modules have them."""
+
+
+def run(kind: str, table: Sequence[Option], **rules: Any) -> None:
+    """Be the module that manages one kind of object; does not return.
+
+    Args:
+        kind: The folder of the engine that holds C(resource.py); also the key of the state in the result.
+        table: The module's options.
+        rules: C(required_if), C(mutually_exclusive) and the like, as AnsibleModule takes them.
+    """
+    table = tuple(table) + INSTANCE
+    module = AnsibleModule(argument_spec=argument_spec(table), supports_check_mode=True, **rules)
+    try:
+        result = _converge(kind, table, module.params, module.check_mode)
+    except EngineError as error:
+        module.fail_json(msg=str(error), **error.facts)
+    except OSError as error:
+        module.fail_json(msg="%s: %s" % (error.strerror or error, error.filename or kind),
+                         exception=traceback.format_exc())
+    if not module._diff:  # pylint: disable=protected-access
+        result.pop("diff", None)
+    module.exit_json(**result)
+
+
+def _converge(kind: str, table: Sequence[Option], given: Mapping[str, Any], check_mode: bool) -> Dict[str, Any]:
+    params = parse(table, given)
+    if os.geteuid() != 0:
+        raise Unsupported("the engine must run as root, but this task runs as user id %d" % os.geteuid(),
+                          "Set 'become: true' on the task or the play")
+    instance = Instance(params["state_root"], params["run_root"], params["cgroup_root"])
+    bootstrap.use_engine(instance, install=not check_mode)
+    resource = importlib.import_module(".engine.%s.resource" % kind, __package__)
+    if check_mode:
+        guard = nullcontext()  # type: Any
+    else:
+        locks = importlib.import_module(".engine.store.locks", __package__)
+        guard = locks.held(instance, kind, resource.key(params))
+    with guard:
+        desired = resource.resolve(instance, params)
+        observed = resource.observe(instance, desired)
+        plan = resource.plan(desired, observed, differences(table, desired.options, observed.options))
+        result = {"changed": bool(plan), "actions": actions(plan), "diff": diff(plan)}  # type: Dict[str, Any]
+        if plan and not check_mode:
+            result.update(resource.apply(instance, desired, observed, plan) or {})
+            observed = resource.observe(instance, desired)
+        result[kind] = resource.report(instance, desired, observed)
+    return result
+
+
+def actions(plan: Plan) -> List[Dict[str, Any]]:
+    """The plan as a list of plain mappings."""
+    return [
+        {"action": change.action, "target": change.target, "disruption": change.disruption,
+         "options": [difference.option for difference in change.differences]}
+        for change in plan
+    ]
+
+
+def diff(plan: Plan) -> Dict[str, Any]:
+    """The plan as Ansible's C(--diff) shows it: per option what was and what will be.
+
+    A change of no single option (start, remove) shows as the action itself.
+    """
+    before, after = {}, {}  # type: Dict[str, Any], Dict[str, Any]
+    for change in plan:
+        for difference in change.differences:
+            before[difference.option] = difference.before
+            after[difference.option] = difference.after
+        if not change.differences:
+            after.setdefault("actions", []).append("%s %s" % (change.action, change.target))
+    return {"before": before, "after": after}

@@ -1,0 +1,41 @@
+# Copyright (c) 2026, Coracle contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One lock per object, held by the kernel for as long as the process lives.
+
+C(flock) vanishes with its holder, so there is no stale lock to repair. Order:
+a container's lock before a network's, a network's before the store's; whoever
+takes two takes them in this order.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import contextmanager
+from typing import Iterator
+
+from ..instance import Instance
+from . import files
+
+
+@contextmanager
+def held(instance: Instance, kind: str, name: str, shared: bool = False) -> Iterator[None]:
+    """Hold the lock of one object; wait for it where another process has it.
+
+    Args:
+        instance: Whose object.
+        kind: C(container), C(network), C(layer), C(image), C(cgroup), C(netns), C(store).
+        name: The object's name; any text.
+        shared: Whether other shared holders are let in beside this one.
+    """
+    folder = instance.run("locks")
+    files.make_folder(instance.run_root)
+    files.make_folder(folder)
+    path = os.path.join(folder, "%s-%s" % (kind, name.replace("/", "%2F")))
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
