@@ -1,0 +1,128 @@
+# Copyright (c) 2026, Coracle contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Paths inside a root that is not trusted: every step is resolved by the kernel beneath it.
+
+openat2(2) with RESOLVE_IN_ROOT treats the root's descriptor as C(/): absolute
+links and C(..) stay inside, and magic links are refused.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import stat
+from typing import List, Tuple
+
+from ..errors import KernelError
+from .syscalls import call
+
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_BENEATH = 0x08
+RESOLVE_IN_ROOT = 0x10
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint64) for name in ("flags", "mode", "resolve")]
+
+
+def open_beneath(root: int, path: str, flags: int, mode: int = 0, resolve: int = RESOLVE_IN_ROOT) -> int:
+    """Open a path inside the root that a descriptor stands for.
+
+    Raises:
+        KernelError: ENOENT, ELOOP and so on, naming the path as seen inside.
+    """
+    how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve | RESOLVE_NO_MAGICLINKS)
+    for _attempt in range(128):  # EAGAIN: a rename raced with the walk (openat2(2), ERRORS)
+        try:
+            return call("openat2", root, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how), target=path)
+        except KernelError as error:
+            if error.errno != errno.EAGAIN:
+                raise
+    raise KernelError("openat2", errno.EAGAIN, path)
+
+
+class Root:
+    """A root folder, held by descriptor."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.handle = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def close(self) -> None:
+        """Let go of the descriptor."""
+        os.close(self.handle)
+
+    def open(self, path: str, flags: int = os.O_PATH, mode: int = 0) -> int:
+        """Open what a path leads to inside the root, links followed inside the root."""
+        return open_beneath(self.handle, path, flags, mode)
+
+    def exists(self, path: str) -> bool:
+        """Whether a path leads to anything inside the root."""
+        try:
+            os.close(self.open(path))
+        except KernelError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                return False
+            raise
+        return True
+
+    def make_folders(self, path: str, mode: int = 0o755) -> int:
+        """Create a folder and its parents where missing, beneath the root; return its descriptor (O_PATH)."""
+        here = os.dup(self.handle)
+        done: List[str] = []
+        try:
+            for part in _parts(path):
+                done.append(part)
+                try:
+                    following = self.open("/".join(done), os.O_PATH | os.O_DIRECTORY)
+                except KernelError as error:
+                    if error.errno != errno.ENOENT:
+                        raise
+                    # Not there: either missing, or a link whose target is missing. mkdirat refuses to follow a link.
+                    os.mkdir(part, mode, dir_fd=here)
+                    following = open_beneath(here, part, os.O_PATH | os.O_DIRECTORY,
+                                             resolve=RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
+                os.close(here)
+                here = following
+        except BaseException:
+            os.close(here)
+            raise
+        return here
+
+    def make_file(self, path: str, mode: int = 0o644) -> int:
+        """Create an empty file and its missing parents unless something is there; return its descriptor (O_PATH)."""
+        folder, name = _split(path)
+        parent = self.make_folders(folder)
+        try:
+            try:
+                os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC,
+                                 mode, dir_fd=parent))
+            except FileExistsError:
+                pass
+        finally:
+            os.close(parent)
+        return self.open(path)
+
+    def read(self, path: str, limit: int) -> bytes:
+        """The content of a regular file, at most C(limit) bytes of it; never waits on a FIFO or device.
+
+        Raises:
+            KernelError: EINVAL where it is no regular file; ENOENT and so on as the kernel says.
+        """
+        handle = self.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        with os.fdopen(handle, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise KernelError("read", errno.EINVAL, "%s (no regular file)" % path)
+            return stream.read(limit)
+
+
+def _parts(path: str) -> List[str]:
+    return [part for part in path.split("/") if part not in ("", ".")]
+
+
+def _split(path: str) -> Tuple[str, str]:
+    folder, _slash, name = path.rstrip("/").rpartition("/")
+    return folder, name
