@@ -7,9 +7,49 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Callable, Iterator
+
+import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import collection  # noqa: E402
+from hosts import Host  # noqa: E402
+from payloads import Payloads  # noqa: E402
 
 collection.use()
+
+
+@pytest.fixture(scope="session")
+def payloads() -> Iterator[Payloads]:
+    """The builder of module payloads."""
+    builder = Payloads()
+    yield builder
+    builder.close()
+
+
+@pytest.fixture(scope="module")
+def new_host(payloads: Payloads, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Host]]:
+    """A function that makes test hosts; they end with the test file."""
+    made = []
+
+    def make() -> Host:
+        made.append(Host(tmp_path_factory.mktemp("host") / "h", payloads))
+        return made[-1]
+    yield make
+    for host in reversed(made):
+        host.close()
+
+
+@pytest.fixture
+def host(payloads: Payloads, tmp_path: Path) -> Iterator[Host]:
+    """A fresh test host for one test."""
+    made = Host(tmp_path / "host", payloads)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def shared_host(new_host: Callable[[], Host]) -> Host:
+    """One test host for all tests of a file."""
+    return new_host()
