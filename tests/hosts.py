@@ -268,11 +268,11 @@ class Host:
         Raises:
             HostError: Something of it stays.
         """
+        if self.pid and self._unshare.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
         for stream in (self._unshare.stdin, self._unshare.stdout):
             if stream is not None:
-                stream.close()  # and so process 1 ends
-        if self.pid:
-            os.kill(self.pid, signal.SIGKILL)
+                stream.close()
         remove_cgroups(self.name)
         try:
             self._unshare.wait(10)
