@@ -34,20 +34,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 from . import bootstrap
 from .engine.errors import EngineError, Unsupported
-from .engine.instance import CGROUP_ROOT, RUN_ROOT, STATE_ROOT, Instance
+from .engine.instance import Instance
 from .engine.plan import Plan
-from .option import NOT_COMPARED, Option, argument_spec, differences, parse
-from .values import absolute_path
-
-INSTANCE = (
-    Option("state_root", type="path", default=STATE_ROOT, compare=NOT_COMPARED,
-           parse=absolute_path, form="an absolute path such as " + STATE_ROOT),
-    Option("run_root", type="path", default=RUN_ROOT, compare=NOT_COMPARED,
-           parse=absolute_path, form="an absolute path such as " + RUN_ROOT),
-    Option("cgroup_root", type="str", default=CGROUP_ROOT, compare=NOT_COMPARED,
-           parse=absolute_path, form="an absolute cgroup path such as " + CGROUP_ROOT),
-)
-"""The options that say which instance is meant; all modules have them."""
+from .option import Option, argument_spec, differences, parse
+from .options.instance import INSTANCE
 
 
 def run(kind: str, table: Sequence[Option], **rules: Any) -> None:

@@ -15,5 +15,6 @@ def everything() -> None:
     """Name every file of the engine; a unit test compares this list with the folder."""
     # pylint: disable=import-outside-toplevel,unused-import
     from .engine import errors, instance, plan  # noqa: F401
+    from .engine.host import features  # noqa: F401
     from .engine.kernel import mounts, namespaces, paths, processes, syscalls  # noqa: F401
     from .engine.store import files, locks  # noqa: F401
