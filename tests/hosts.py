@@ -25,7 +25,7 @@ import textwrap
 import time
 import traceback
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
+from typing import Any, Callable, ClassVar, Dict, List, Mapping, Optional, Sequence, Set, Union
 
 import collection
 from payloads import Payloads
@@ -53,6 +53,9 @@ class Host:
         state_root, run_root, cgroup_root: Where the engine keeps things on it; C(module) sets them.
     """
 
+    alive: ClassVar[Set[str]] = set()
+    """The names of those that this process has made and not closed."""
+
     def __init__(self, folder: Path, payloads: Payloads, name: str = "") -> None:
         self.name = name or "coracle-test-%d-%d" % (os.getpid(), next(_numbers))
         self.folder = folder
@@ -62,6 +65,7 @@ class Host:
         self._payloads = payloads
         self._links = itertools.count(0)
         self.pid = 0
+        self.alive.add(self.name)
         folder.mkdir(parents=True)
         init = Path(__file__).with_name("hosts_init.py")
         self._unshare = subprocess.Popen(
@@ -268,6 +272,7 @@ class Host:
         Raises:
             HostError: Something of it stays.
         """
+        self.alive.discard(self.name)
         if self.pid and self._unshare.poll() is None:
             os.kill(self.pid, signal.SIGKILL)
         for stream in (self._unshare.stdin, self._unshare.stdout):
