@@ -43,13 +43,15 @@ runpy.run_module("pip", run_name="__main__", alter_sys=True)
 PYTHON
 fi
 
-# A copy without a version control system, since ansible-test would ask that for the files.
-tree=$cache/sanity/ansible_collections/coracle
-rm -rf "$cache/sanity"
+# A copy that no version control system knows of, since ansible-test would ask that for the files.
+temporary=$(mktemp -d)
+trap 'rm -rf "$temporary"' EXIT
+tree=$temporary/ansible_collections/coracle
 mkdir -p "$tree"
 cp -a "$cache/collections/ansible_collections/coracle/containers" "$tree/"
 mkdir -p "$tree/containers/tests"
 cp "$root/tests/config.yml" "$tree/containers/tests/"
 cd "$tree/containers"
 python=$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-ansible-test sanity --color no --python "$python" "$@"
+ansible-test sanity --color no --python "$python" "$@" 2>&1 \
+    | grep --line-buffered -vE '^(Collecting |  Downloading |Installing |Successfully |Using cached | +━|Running sanity test)'

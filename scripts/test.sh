@@ -22,7 +22,7 @@ all=("${lint[@]}" sanity unit integration molecule leftovers)
 reports=$cache/reports
 installed=$cache/collections/ansible_collections/coracle/containers
 
-stage_ruff() { ruff check . "$@"; }
+stage_ruff() { ruff check --output-format concise . "$@"; }
 
 stage_mypy() {
     local tree package=ansible_collections.coracle.containers.plugins.module_utils
@@ -106,7 +106,7 @@ table=()
 passed=0
 failed=0
 for stage in "${chosen[@]}"; do
-    say "$stage"
+    printf '\n== %s\n' "$stage"
     begin=$SECONDS
     if "stage_${stage/-/_}" "$@"; then result=ok; else result=FAILED; fi
     counts=

@@ -13,9 +13,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import collection  # noqa: E402
-from hosts import Host  # noqa: E402
-from payloads import Payloads  # noqa: E402
+import collection
+from hosts import Host
+from payloads import Payloads
 
 collection.use()
 

@@ -89,9 +89,9 @@ class Host:
         return ["nsenter", "--target", str(self.pid), "--mount", "--net", "--uts", "--ipc", "--pid", "--",
                 *map(str, argv)]
 
-    def run(self, argv: Sequence[Union[str, Path]], input: Union[str, None] = None,  # noqa: A002
+    def run(self, argv: Sequence[Union[str, Path]], input: Union[str, None] = None,
             env: Optional[Mapping[str, str]] = None, check: bool = True,
-            timeout: float = 120) -> "subprocess.CompletedProcess[str]":
+            timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """Run a command inside and wait for it.
 
         Raises:
@@ -109,7 +109,7 @@ class Host:
         """Run a shell script inside; what it printed."""
         return self.run(["sh", "-euc", script], check=check).stdout
 
-    def start(self, argv: Sequence[Union[str, Path]], **options: Any) -> "subprocess.Popen[bytes]":
+    def start(self, argv: Sequence[Union[str, Path]], **options: Any) -> subprocess.Popen[bytes]:
         """Start a command inside and leave it running; it ends with the host at the latest."""
         options.setdefault("stdin", subprocess.DEVNULL)
         return subprocess.Popen(self.command(*argv), env=self._environment(options.pop("env", None)), **options)
@@ -129,7 +129,7 @@ class Host:
         os.waitpid(middle, 0)
         if not content:
             raise HostError("the call of %s on %s ended without an answer" % (function, self.name))
-        good, value, trace = pickle.loads(content)  # noqa: S301
+        good, value, trace = pickle.loads(content)
         if good:
             return value
         if isinstance(value, BaseException):
@@ -158,7 +158,7 @@ class Host:
             try:
                 content = pickle.dumps(answer)
                 if not answer[0]:
-                    pickle.loads(content)  # noqa: S301
+                    pickle.loads(content)
             except Exception:
                 content = pickle.dumps((False, None, "%s\n%s" % (answer[1:], traceback.format_exc())))
             with os.fdopen(out, "wb") as stream:
@@ -225,7 +225,7 @@ class Host:
         return dict(result)
 
     def playbook(self, content: Union[str, Path], *options: str, check: bool = True,
-                 env: Optional[Mapping[str, str]] = None) -> "subprocess.CompletedProcess[str]":
+                 env: Optional[Mapping[str, str]] = None) -> subprocess.CompletedProcess[str]:
         """Run a playbook (its text, or its path or name) inside, against C(localhost), with the real ansible-playbook."""
         path = str(content)
         if "\n" in path:

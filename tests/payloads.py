@@ -22,7 +22,7 @@ class Payloads:
     """Builds payloads; the process behind it starts with the first and ends with C(close)."""
 
     def __init__(self) -> None:
-        self._process: Optional["subprocess.Popen[str]"] = None
+        self._process: Optional[subprocess.Popen[str]] = None
 
     def build(self, module: str, arguments: Mapping[str, Any], target: str, interpreter: str) -> None:
         """Write the payload of a module to a file.

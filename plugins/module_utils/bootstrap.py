@@ -19,7 +19,7 @@ import zipfile
 import zlib
 from typing import Callable, Dict, Tuple
 
-from . import engine, shipment  # pylint: disable=unused-import
+from . import engine, shipment  # noqa: F401  # pylint: disable=unused-import
 from .engine.instance import Instance
 
 LAUNCHER = """#!%s -IS

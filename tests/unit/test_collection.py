@@ -25,7 +25,7 @@ def test_tests_run_the_collection_that_they_name() -> None:
 
 
 def test_every_file_has_the_licence_header() -> None:
-    files = [path for path in PLUGINS.rglob("*.py")]
+    files = list(PLUGINS.rglob("*.py"))
     assert files
     wrong = [str(path) for path in files
              if HEADER not in path.read_text(encoding="utf-8")[:len(HEADER) + 60]]

@@ -61,7 +61,7 @@ def test_calls_bring_back_results_and_errors(host: Host) -> None:
 
 
 def test_python_runs_the_collection_in_the_managed_interpreter(host: Host) -> None:
-    def name_of(root: str) -> "Dict[str, Any]":
+    def name_of(root: str) -> Dict[str, Any]:
         import sys
 
         from ansible_collections.coracle.containers.plugins.module_utils.engine.instance import Instance

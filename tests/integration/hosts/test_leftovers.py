@@ -22,7 +22,7 @@ TOP = next(path for path in (CGROUPS / "pids", CGROUPS / "unified", CGROUPS) if 
 def test_a_process_a_cgroup_and_a_file_are_found(tmp_path: Path) -> None:
     before = leftovers.snapshot()
     name = "coracle-test-%d-0" % os.getpid()
-    file = Path("/dev/shm", name)  # noqa: S108
+    file = Path("/dev/shm", name)
     process = subprocess.Popen(["sleep", "100"], env={MARK: name})
     (TOP / name).mkdir()
     file.write_text("", encoding="utf-8")
@@ -69,6 +69,6 @@ def test_a_test_that_leaves_something_fails(pytestconfig: pytest.Config, tmp_pat
     done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull,
                            "--rootdir", str(folder), str(folder)], capture_output=True, text=True, check=False,
                           env={**os.environ, "PYTHONPATH": str(here.parent)})
-    Path("/dev/shm", name).unlink()  # noqa: S108
+    Path("/dev/shm", name).unlink()
     assert done.returncode == 1, done.stdout + done.stderr
     assert "file: /dev/shm/%s" % name in done.stdout
