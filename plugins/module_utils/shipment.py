@@ -15,6 +15,9 @@ def everything() -> None:
     """Name every file of the engine; a unit test compares this list with the folder."""
     # pylint: disable=import-outside-toplevel,unused-import
     from .engine import errors, instance, plan  # noqa: F401
+    from .engine.cgroup import (  # noqa: F401
+        devices, explain, freezer, group, hierarchy, limits, render, support, usage, v1, v2, weights, write)
     from .engine.host import features  # noqa: F401
+    from .engine.kernel import bpf, cgroupfs  # noqa: F401
     from .engine.kernel import mounts, namespaces, paths, processes, syscalls  # noqa: F401
     from .engine.store import files, locks  # noqa: F401

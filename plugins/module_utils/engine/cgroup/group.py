@@ -1,0 +1,403 @@
+# Copyright (c) 2026, Coracle contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A control group: created, entered, read, updated and removed in all hierarchies as if there were one.
+
+A path is absolute below each hierarchy, such as C(/coracle/web). What holds is read from the
+kernel; limits of groups above are never touched.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+from ..errors import Conflict, EngineError, KernelError, NotFound, Unsupported
+from ..kernel import cgroupfs
+from . import devices, support, v1, v2
+from .explain import explained
+from .freezer import freeze, frozen, kill, thaw  # noqa: F401 pylint: disable=unused-import
+from .hierarchy import Hierarchies, ancestors, discover, folder
+from .limits import NOTHING, Limits, given
+from .render import ORDER, Layout, render
+from .usage import oom_kills, usage  # noqa: F401 pylint: disable=unused-import
+from .write import Write
+
+USUAL = frozenset(("cpu", "cpuset", "io", "memory", "pids"))
+"""The controllers of v2 that every group has on a host that has v2 alone; others where a limit needs them."""
+REMOVE_TIMEOUT = 5.0
+
+
+def paths(path: str) -> Dict[str, str]:
+    """Controller to the folder where this group has it; C(unified) is the group's folder in v2."""
+    hierarchies = discover()
+    found = {controller: folder(root, path) for controller, root in hierarchies.v1.items()}
+    if hierarchies.v2:
+        at = folder(hierarchies.v2, path)
+        found["unified"] = at
+        for controller in cgroupfs.words(at + "/cgroup.controllers"):
+            found[controller] = at
+    return {controller: at for controller, at in found.items() if os.path.isdir(at)}
+
+
+def exists(path: str) -> bool:
+    """Whether the group is there in every hierarchy."""
+    return all(os.path.isdir(folder(root, path)) for root in discover().all_roots())
+
+
+def create(path: str, limits: Limits = NOTHING) -> None:
+    """Make a group with these limits, and the groups above it where they are missing.
+
+    A group that is there already is brought to these limits. A failure removes what was made.
+
+    Raises:
+        Unsupported: The kernel does not have one of the limits; nothing was changed.
+        EngineError: The kernel refused a value.
+    """
+    hierarchies = discover()
+    support.require(hierarchies, path, limits, {})
+    made: List[str] = []
+    try:
+        for root in hierarchies.all_roots():
+            _make(hierarchies, root, path, made, limits)
+        whole = len(made) >= len(hierarchies.all_roots())
+        if whole:
+            _write_all(hierarchies, path, limits, None)
+        else:
+            update(path, limits)
+    except BaseException:
+        for each in reversed(made):
+            try:
+                os.rmdir(each)
+            except OSError:
+                pass
+        raise
+
+
+def _make(hierarchies: Hierarchies, root: str, path: str, made: List[str], limits: Limits) -> None:
+    """Make the group in one hierarchy."""
+    for attempt in range(4):
+        try:
+            if _mkdir(folder(root, path), made):
+                if root == hierarchies.v1.get("cpuset"):
+                    _inherit_cpuset(root, path)
+        except FileNotFoundError:
+            if attempt == 3:
+                raise
+            for above in ancestors(path):  # another run may remove them meanwhile: hence the attempts
+                try:
+                    if _mkdir(folder(root, above), made) and root == hierarchies.v1.get("cpuset"):
+                        _inherit_cpuset(root, above)
+                except FileNotFoundError:
+                    break
+            continue
+        break
+    if root == hierarchies.v2:
+        _delegate(hierarchies, path, limits)
+
+
+def _mkdir(at: str, made: List[str]) -> bool:
+    try:
+        os.mkdir(at, 0o755)
+    except FileExistsError:
+        return False
+    except PermissionError as error:
+        raise Unsupported("%s: %s" % (at, error.strerror),
+                          "Run where the cgroup file systems are mounted writable")
+    made.append(at)
+    return True
+
+
+def _inherit_cpuset(root: str, path: str) -> None:
+    """In v1 a new cpuset is empty, and nothing may enter it before it has CPUs and memory nodes."""
+    for file in ("cpuset.cpus", "cpuset.mems"):
+        at = "%s/%s" % (folder(root, path), file)
+        if not cgroupfs.read(at):
+            cgroupfs.write(at, cgroupfs.read("%s/%s" % (folder(root, os.path.dirname(path)).rstrip("/"), file)))
+
+
+def _delegate(hierarchies: Hierarchies, path: str, limits: Limits) -> None:
+    """See to it that the group has its controllers, by enabling them in the groups above it."""
+    needed = {support.FILES[field][0] for field in given(limits)}
+    needed |= {file.split(".")[0] for file, _value in limits.unified or ()}
+    wanted = hierarchies.v2_controllers & (needed | USUAL if hierarchies.kind == "v2" else needed)
+    root = hierarchies.v2 or ""
+    if not wanted or wanted <= set(cgroupfs.words(folder(root, path) + "/cgroup.controllers")):
+        return
+    for above in ["/"] + ancestors(path):
+        at = folder(root, above).rstrip("/")
+        missing = sorted(wanted - set(cgroupfs.words(at + "/cgroup.subtree_control")))
+        if not missing:
+            continue
+        try:
+            cgroupfs.write(at + "/cgroup.subtree_control", " ".join("+" + each for each in missing))
+            continue
+        except KernelError:
+            pass
+        for controller in missing:  # one at a time: what no limit needs may be refused
+            try:
+                cgroupfs.write(at + "/cgroup.subtree_control", "+" + controller)
+            except KernelError as error:
+                if controller not in needed:
+                    continue
+                holders = cgroupfs.numbers(at + "/cgroup.procs")
+                if holders:
+                    raise Conflict(
+                        "cgroup %s holds processes itself (%s), so that cgroup v2 gives its groups no controller '%s'"
+                        % (above, _some(holders), controller),
+                        "Move them into a group below it, or choose another cgroup_root")
+                raise Unsupported("cgroup %s cannot give the controller '%s' to the groups below it: %s"
+                                  % (above, controller, error), "Look at %s/cgroup.controllers and cgroup.type" % at)
+
+
+def _some(pids: List[int]) -> str:
+    return ", ".join(map(str, pids[:8])) + (", ..." if len(pids) > 8 else "")
+
+
+def update(path: str, limits: Limits) -> None:
+    """Change limits of an existing group; what C(limits) does not say stays. A failure restores what was.
+
+    Raises:
+        NotFound: There is no such group.
+        Unsupported: The kernel does not have one of the limits; nothing was changed.
+        EngineError: The kernel refused a value.
+    """
+    hierarchies = discover()
+    support.require(hierarchies, path, limits, {})
+    current = read(path)
+    if hierarchies.v2:
+        _delegate(hierarchies, path, limits)
+    try:
+        _write_all(hierarchies, path, limits, current)
+    except EngineError:
+        before = Limits(**{field: getattr(current, field) for field in given(limits)})
+        try:
+            _write_all(hierarchies, path, before, read(path))
+        except EngineError:
+            pass
+        raise
+
+
+def _write_all(hierarchies: Hierarchies, path: str, limits: Limits, current: Optional[Limits]) -> None:
+    if limits == NOTHING:
+        return
+    layout = support.layout(hierarchies, path)
+    for write in render(layout, limits, current):
+        at = folder(hierarchies.root(write.controller) or hierarchies.v2 or "", path)
+        try:
+            cgroupfs.write("%s/%s" % (at, write.file), write.value)
+        except KernelError as error:
+            raise explained(error, hierarchies, path, write, limits)
+    if limits.devices is not None and layout.versions["devices"] == 2:
+        at = folder(hierarchies.v2 or "", path)
+        rules = devices.canonical(limits.devices)
+        if devices.from_v2(at) != rules:
+            try:
+                devices.to_v2(at, rules)
+            except KernelError as error:
+                raise explained(error, hierarchies, path, Write("devices", "", "program", "devices"), limits)
+
+
+def read(path: str) -> Limits:
+    """The limits that the kernel holds this group to.
+
+    Raises:
+        NotFound: There is no such group.
+    """
+    hierarchies = discover()
+    if not any(os.path.isdir(folder(root, path)) for root in hierarchies.all_roots()):
+        raise NotFound("there is no cgroup %s" % path, "Create it first")
+    layout = support.layout(hierarchies, path)
+    found = {}
+    for controller in ORDER:
+        version = layout.versions.get(controller, 0)
+        if not version:
+            continue
+        at = folder(hierarchies.root(controller) or hierarchies.v2 or "", path)
+        if os.path.isdir(at):
+            found.update((v1 if version == 1 else v2).read(controller, at, layout.io_weight))
+    return Limits(**found)
+
+
+def read_layout(path: str) -> Layout:
+    """What rendering and rounding have to know about this host."""
+    return support.layout(discover(), path)
+
+
+class Entry(NamedTuple):
+    """An opened door to a group: what attaching needs, opened once.
+
+    Attributes:
+        path: The group.
+        doors: Descriptors of its C(cgroup.procs) in each hierarchy.
+        v2: A descriptor of its v2 folder, for C(clone3) with C(CLONE_INTO_CGROUP); C(None) without v2.
+    """
+
+    path: str
+    doors: Tuple[int, ...]
+    v2: Optional[int]
+
+
+def open_entry(path: str) -> Entry:
+    """Open a group, so that processes can be put into it by C(enter) without a path being resolved again.
+
+    Raises:
+        NotFound: There is no such group.
+    """
+    hierarchies = discover()
+    doors: List[int] = []
+    try:
+        for root in hierarchies.all_roots():
+            doors.append(os.open(folder(root, path) + "/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC))
+        unified = os.open(folder(hierarchies.v2, path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) \
+            if hierarchies.v2 else None
+    except OSError as error:
+        for door in doors:
+            os.close(door)
+        raise NotFound("cgroup %s cannot be entered: %s: %s" % (path, error.filename, error.strerror),
+                       "Create it first")
+    return Entry(path, tuple(doors), unified)
+
+
+def enter(entry: Entry, pid: int) -> None:
+    """Put a process (all of its threads) into the group; 0 is the caller.
+
+    Raises:
+        NotFound: There is no such process.
+        KernelError: The kernel refused.
+    """
+    text = b"%d" % pid
+    for door in entry.doors:
+        try:
+            os.write(door, text)
+        except OSError as error:
+            if error.errno == 3:  # ESRCH
+                raise NotFound("there is no process %d to put into cgroup %s" % (pid, entry.path))
+            raise KernelError("write", error.errno or 0, "process %d to cgroup.procs of cgroup %s" % (pid, entry.path),
+                              "A kernel thread, a real-time thread without a budget in the group, or a group "
+                              "that is not a leaf of cgroup v2 cannot be served")
+
+
+def close_entry(entry: Entry) -> None:
+    """Close the door again."""
+    for door in entry.doors:
+        os.close(door)
+    if entry.v2 is not None:
+        os.close(entry.v2)
+
+
+def attach(path: str, pid: int) -> None:
+    """Put a process into the group, in all hierarchies."""
+    entry = open_entry(path)
+    try:
+        enter(entry, pid)
+    finally:
+        close_entry(entry)
+
+
+def processes(path: str) -> List[int]:
+    """The processes in the group itself, in whichever hierarchy, in ascending order."""
+    found: set[int] = set()
+    for root in discover().all_roots():
+        found.update(cgroupfs.numbers(folder(root, path) + "/cgroup.procs"))
+    return sorted(found - {0})  # 0: a process of another PID namespace
+
+
+def holds(path: str, pid: int) -> bool:
+    """Whether a process is in the group in every hierarchy (proc_pid_cgroup(5))."""
+    text = cgroupfs.read_if_there("/proc/%d/cgroup" % pid)
+    hierarchies = discover()
+    if not text:
+        return False
+    found = 0
+    for line in text.splitlines():
+        _number, _controllers, at = line.split(":", 2)
+        found += at == path
+    return found >= len(hierarchies.all_roots())
+
+
+def remove(path: str, timeout: float = REMOVE_TIMEOUT) -> None:
+    """Remove a group and those below it; kills nothing, but waits for the dying.
+
+    Args:
+        path: The group; no error where it is gone.
+        timeout: Seconds to wait for processes that end and for the kernel to let go of them.
+
+    Raises:
+        Conflict: Processes remain.
+    """
+    until = time.monotonic() + timeout
+    pause = 0.0005
+    for root in discover().all_roots():
+        while True:
+            busy = _remove_tree(folder(root, path))
+            if busy is None:
+                break
+            if time.monotonic() > until:
+                pids = cgroupfs.numbers(busy + "/cgroup.procs")
+                why = "processes %s are in %s" % (_some(pids), busy) if pids else "the kernel keeps %s busy" % busy
+                raise Conflict(
+                    "cgroup %s cannot be removed: %s" % (path, why),
+                    "End these processes first" if pids else "Try again, or look what has it open", processes=pids)
+            time.sleep(pause)
+            pause = min(pause * 2, 0.05)
+
+
+def _remove_tree(at: str) -> Optional[str]:
+    """Remove folders from the leaves on; return the first that is busy."""
+    try:
+        os.rmdir(at)
+        return None
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno != 16:  # EBUSY
+            raise
+    try:
+        with os.scandir(at) as entries:
+            below = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return None
+    for each in below:
+        busy = _remove_tree(each)
+        if busy is not None:
+            return busy
+    try:
+        os.rmdir(at)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        if error.errno != 16:
+            raise
+        return at
+    return None
+
+
+def prune(path: str) -> bool:
+    """Remove a group if it is empty, has none below it and limits nothing of its own; say whether it went."""
+    hierarchies = discover()
+    for root in hierarchies.all_roots():
+        at = folder(root, path)
+        if not os.path.isdir(at):
+            continue
+        with os.scandir(at) as entries:
+            if any(entry.is_dir(follow_symlinks=False) for entry in entries):
+                return False
+        if cgroupfs.numbers(at + "/cgroup.procs"):
+            return False
+    try:
+        limited = given(read(path))
+    except NotFound:
+        return False
+    if any(limited.get(field, value) not in (value, None) for field, value in given(_UNLIMITED).items()):
+        return False
+    try:
+        remove(path, 0.2)
+    except Conflict:
+        return False
+    return True
+
+
+_UNLIMITED = Limits(cpu_quota=-1, cpu_weight=100, memory_max=-1, memory_high=-1, memory_low=0, memory_min=0,
+                    memory_swap_max=-1, pids_max=-1, io_limits=())
