@@ -23,6 +23,9 @@ CONTAINED = "contained"
 NOT_COMPARED = "not_compared"
 """Says how to act (a timeout, a source), not how things shall be."""
 
+HIDDEN = "********"
+"""What is shown of a secret."""
+
 
 class Option(NamedTuple):
     """One option.
@@ -110,7 +113,7 @@ def _typed(option: Option, value: Any, name: str) -> Any:
             return typed
         return option.parse(value)
     except ValueError as error:
-        shown = "********" if option.no_log else option.mask(at_fault) if option.mask else at_fault
+        shown = HIDDEN if option.no_log else option.mask(at_fault) if option.mask else at_fault
         raise InvalidValue(name, shown, str(error), "Write %s" % (option.form or "a value as documented"))
 
 
@@ -133,10 +136,19 @@ def differences(table: Sequence[Option], desired: Mapping[str, Any],
 def same(compare: str, before: Any, after: Any) -> bool:
     """Whether the present value satisfies the desired one."""
     if compare == UNORDERED and isinstance(before, (list, tuple)) and isinstance(after, (list, tuple)):
-        return sorted(map(repr, before)) == sorted(map(repr, after))
+        return _same_members(before, after)
     if compare == CONTAINED and isinstance(before, dict) and isinstance(after, dict):
         return all(key in before and before[key] == value for key, value in after.items())
     return type(before) is type(after) and bool(before == after) or _equal_numbers(before, after)
+
+
+def _same_members(before: Sequence[Any], after: Sequence[Any]) -> bool:
+    left = list(before)
+    for item in after:
+        if item not in left:
+            return False
+        left.remove(item)
+    return not left
 
 
 def _equal_numbers(before: Any, after: Any) -> bool:
@@ -147,4 +159,8 @@ def _equal_numbers(before: Any, after: Any) -> bool:
 
 def masked(option: Option, value: Any) -> Any:
     """The value as it may be shown."""
-    return option.mask(value) if option.mask is not None and value is not None else value
+    if value is None:
+        return None
+    if option.mask is not None:
+        return option.mask(value)
+    return HIDDEN if option.no_log else value

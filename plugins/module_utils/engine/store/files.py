@@ -14,8 +14,14 @@ import json
 import os
 from typing import Any, Optional
 
+from ..errors import Corrupt
+
 TEMPORARY = ".tmp-"
 """Prefix of files that a crash may leave behind; nothing reads them."""
+
+
+class _NoJson(Corrupt, ValueError):
+    """So that a caller who knows better than the remedy can catch what C(json) would have raised."""
 
 
 def make_folder(path: str, mode: int = 0o700) -> None:
@@ -26,7 +32,8 @@ def make_folder(path: str, mode: int = 0o700) -> None:
     try:
         os.mkdir(path, mode)
     except FileExistsError:
-        pass
+        return
+    os.chmod(path, mode)  # whatever the umask of the task was
 
 
 def sync_folder(path: str) -> None:
@@ -81,14 +88,18 @@ def read_json(path: str) -> Optional[Any]:
     """The JSON document in a file, or C(None) where there is no such file.
 
     Raises:
-        ValueError: The content is no JSON.
+        Corrupt: The content is no JSON; this error is a C(ValueError) too.
     """
     try:
         with open(path, "rb") as stream:
             content = stream.read()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return json.loads(content.decode("utf-8", "surrogateescape"))
+    try:
+        return json.loads(content.decode("utf-8", "surrogateescape"))
+    except ValueError as error:
+        raise _NoJson("file %s holds no JSON (%s)" % (path, error),
+                      "It was not written by this collection, or the disk has damaged it; restore or remove it")
 
 
 def remove(path: str) -> bool:

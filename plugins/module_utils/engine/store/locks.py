@@ -11,6 +11,7 @@ takes two takes them in this order.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 from contextlib import contextmanager
 from typing import Iterator
@@ -32,10 +33,19 @@ def held(instance: Instance, kind: str, name: str, shared: bool = False) -> Iter
     folder = instance.run("locks")
     files.make_folder(instance.run_root)
     files.make_folder(folder)
-    path = os.path.join(folder, "%s-%s" % (kind, name.replace("/", "%2F")))
+    path = os.path.join(folder, _file_name(kind, name))
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
     finally:
+        fcntl.flock(handle, fcntl.LOCK_UN)  # closing would leave it to a child that was forked meanwhile
         os.close(handle)
+
+
+def _file_name(kind: str, name: str) -> str:
+    """Different for different names; as long as a file name may be (NAME_MAX of limits.h is 255 bytes)."""
+    plain = "%s-%s" % (kind, name.replace("%", "%25").replace("/", "%2F"))
+    if len(os.fsencode(plain)) <= 200:
+        return plain
+    return "%s-%%%s" % (kind, hashlib.sha256(os.fsencode(name)).hexdigest())
