@@ -178,7 +178,8 @@ class Host:
         """
         text = code if isinstance(code, str) else "%s\nimport json, sys\njson.dump(%s(*json.loads(sys.argv[2])), sys.stdout)" % (
             textwrap.dedent(inspect.getsource(code)), code.__name__)
-        done = self.run([interpreter or MANAGED_PYTHON, "-c", "import sys; sys.path.insert(0, sys.argv[1])\n" + text,
+        text = "from __future__ import annotations\nimport sys; sys.path.insert(0, sys.argv[1])\n" + text
+        done = self.run([interpreter or MANAGED_PYTHON, "-c", text,
                          str(collection.collections_path()), json.dumps(arguments)], check=check)
         return done.stdout if isinstance(code, str) or done.returncode else json.loads(done.stdout)
 

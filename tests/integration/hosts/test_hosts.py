@@ -79,7 +79,7 @@ def test_modules_run_as_ansible_sends_them(host: Host) -> None:
     assert written["failed"]
     begin = time.monotonic()
     host.module("ansible.builtin.ping")
-    assert time.monotonic() - begin < 1
+    assert time.monotonic() - begin < (10 if os.environ.get("CORACLE_VM") else 1)  # an emulated processor is slow
 
 
 def test_hosts_reach_one_another_over_a_link(new_host: Callable[[], Host]) -> None:
