@@ -16,8 +16,13 @@ def everything() -> None:
     # pylint: disable=import-outside-toplevel,unused-import
     from .engine import errors, instance, plan  # noqa: F401
     from .engine.cgroup import (  # noqa: F401
-        devices, explain, freezer, group, hierarchy, limits, render, support, usage, v1, v2, weights, write)
+        checks, devices, explain, freezer, group, hierarchy, limits, render, request, resource, support, usage, v1, v2,
+        weights, write)
     from .engine.host import features  # noqa: F401
     from .engine.kernel import bpf, cgroupfs  # noqa: F401
     from .engine.kernel import mounts, namespaces, paths, processes, syscalls  # noqa: F401
+    from .engine.kernel import commands, netlink, nftables, rtnetlink  # noqa: F401
+    from .engine.network import (  # noqa: F401
+        addresses, attach, ends, firewall, hosts, leases, listeners, namespace, networks, observe, publish, records,
+        spec, sysctls)
     from .engine.store import files, locks  # noqa: F401

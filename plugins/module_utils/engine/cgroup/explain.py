@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Optional, Tuple
+from typing import Optional
 
 from ..errors import Conflict, EngineError, InvalidValue, KernelError
 from ..kernel import cgroupfs
-from .hierarchy import Hierarchies, ancestors, folder
+from .checks import refuse_wider
+from .hierarchy import Hierarchies, folder
 from .limits import Limits
 from .write import Write
 
@@ -35,28 +36,6 @@ _REMEDIES = {
     errno.EACCES: "Run where the cgroup file systems are mounted writable",
     errno.EBUSY: "Something in the group still uses what would be taken away; try again after it has ended",
 }
-
-
-def wider_than_ancestor(hierarchies: Hierarchies, path: str, quota: int, period: int) -> Optional[Tuple[str, float]]:
-    """The lowest group above that has fewer CPUs than quota / period, with its number; v1 demands that none has."""
-    root = hierarchies.v1.get("cpu")
-    if root is None or quota < 0:
-        return None
-    for above in reversed(ancestors(path)):
-        at = folder(root, above)
-        theirs = cgroupfs.number(at + "/cpu.cfs_quota_us"), cgroupfs.number(at + "/cpu.cfs_period_us")
-        if theirs[0] is not None and theirs[1] and theirs[0] >= 0 and theirs[0] * period < quota * theirs[1]:
-            return above, theirs[0] / theirs[1]
-    return None
-
-
-def refuse_wider(hierarchies: Hierarchies, path: str, quota: int, period: int, option: str) -> None:
-    """Refuse a CPU limit that v1 would refuse because a group above has less."""
-    wider = wider_than_ancestor(hierarchies, path, quota, period)
-    if wider:
-        raise Conflict("option '%s': %g CPUs for cgroup %s are more than the %g of cgroup %s above it"
-                       % (option, quota / period, path, wider[1], wider[0]),
-                       "Ask for at most %g, or raise the limit of %s first" % (wider[1], wider[0]), option=option)
 
 
 def _cpu(number: int, hierarchies: Hierarchies, path: str, _write: Write, limits: Limits) -> Optional[EngineError]:

@@ -16,12 +16,18 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 from ..errors import Conflict, EngineError, KernelError, NotFound, Unsupported
 from ..kernel import cgroupfs
 from . import devices, support, v1, v2
+from .checks import check
 from .explain import explained
-from .freezer import freeze, frozen, kill, thaw  # noqa: F401 pylint: disable=unused-import
+from .freezer import freeze as freeze
+from .freezer import frozen as frozen
+from .freezer import kill as kill
+from .freezer import thaw as thaw
 from .hierarchy import Hierarchies, ancestors, discover, folder
 from .limits import NOTHING, Limits, given
 from .render import ORDER, Layout, render
-from .usage import oom_kills, usage  # noqa: F401 pylint: disable=unused-import
+from .usage import memory_in_use as memory_in_use
+from .usage import oom_kills as oom_kills
+from .usage import usage as usage
 from .write import Write
 
 USUAL = frozenset(("cpu", "cpuset", "io", "memory", "pids"))
@@ -56,7 +62,7 @@ def create(path: str, limits: Limits = NOTHING) -> None:
         EngineError: The kernel refused a value.
     """
     hierarchies = discover()
-    support.require(hierarchies, path, limits, {})
+    check(hierarchies, path, limits, NOTHING)
     made: List[str] = []
     try:
         for root in hierarchies.all_roots():
@@ -164,8 +170,8 @@ def update(path: str, limits: Limits) -> None:
         EngineError: The kernel refused a value.
     """
     hierarchies = discover()
-    support.require(hierarchies, path, limits, {})
     current = read(path)
+    check(hierarchies, path, limits, current)
     if hierarchies.v2:
         _delegate(hierarchies, path, limits)
     try:

@@ -155,7 +155,8 @@ def _devices(wanted: Limits, now: Limits) -> List[Write]:
     return [Write("devices", file, value, "devices") for file, value in devices.v1_writes(before, rules)]
 
 
-_RENDER: Mapping[str, Callable[[Limits, Limits], List[Write]]] = {"cpu": _cpu, "cpuset": _cpuset, "pids": _pids, "hugetlb": _hugetlb, "net_cls": _network_class,
+_RENDER: Mapping[str, Callable[[Limits, Limits], List[Write]]] = {
+    "cpu": _cpu, "cpuset": _cpuset, "pids": _pids, "hugetlb": _hugetlb, "net_cls": _network_class,
            "net_prio": _network_priorities, "devices": _devices}
 
 

@@ -123,7 +123,8 @@ def _rdma(wanted: Limits, now: Limits) -> List[Write]:
             for row in wanted.rdma or () if row not in (now.rdma or ())]
 
 
-_RENDER: Mapping[str, Callable[[Limits, Limits], List[Write]]] = {"cpu": _cpu, "cpuset": _cpuset, "memory": _memory, "pids": _pids, "hugetlb": _hugetlb,
+_RENDER: Mapping[str, Callable[[Limits, Limits], List[Write]]] = {
+    "cpu": _cpu, "cpuset": _cpuset, "memory": _memory, "pids": _pids, "hugetlb": _hugetlb,
            "rdma": _rdma}
 
 
