@@ -1,0 +1,147 @@
+# Copyright (c) 2026, Coracle contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""nftables: run a text of commands as one transaction, and list what is there (nft(8)).
+
+The host's libnftables does both inside this process; where the library cannot
+be loaded, the nft program does.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from typing import Any, Dict, Optional, Tuple
+
+from ..errors import EngineError, Unsupported
+from . import commands, namespaces
+from .netlink import NETFILTER, NLM_F_REQUEST, Message, Socket, attributes
+from .syscalls import library
+
+_NFNL_MSG_GETGEN = (10 << 8) | 16  # NFNL_SUBSYS_NFTABLES, NFT_MSG_GETGEN
+_NFTA_GEN_ID = 1
+_OUTPUT_JSON = 1 << 4
+_REMEDY = "Install the package that holds libnftables.so.1 or nft (nftables)"
+
+
+class NftablesError(EngineError):
+    """The kernel or the library refused a text of commands."""
+
+
+class _Library:
+    """A context of libnftables; it talks to the network namespace in which it was made."""
+
+    def __init__(self, loaded: ctypes.CDLL) -> None:
+        loaded.nft_ctx_new.restype = ctypes.c_void_p
+        loaded.nft_ctx_new.argtypes = [ctypes.c_uint32]
+        for name in ("nft_ctx_get_output_buffer", "nft_ctx_get_error_buffer"):
+            getattr(loaded, name).restype = ctypes.c_char_p
+            getattr(loaded, name).argtypes = [ctypes.c_void_p]
+        for name in ("nft_ctx_buffer_output", "nft_ctx_buffer_error"):
+            getattr(loaded, name).argtypes = [ctypes.c_void_p]
+        loaded.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+        loaded.nft_ctx_set_dry_run.argtypes = [ctypes.c_void_p, ctypes.c_bool]
+        loaded.nft_ctx_output_set_flags.argtypes = [ctypes.c_void_p, ctypes.c_uint]
+        self._loaded = loaded
+        self._context = loaded.nft_ctx_new(0)
+        loaded.nft_ctx_buffer_output(self._context)
+        loaded.nft_ctx_buffer_error(self._context)
+
+    def run(self, text: str, check: bool, as_json: bool) -> Tuple[int, str, str]:
+        """Run commands; status, output, complaints."""
+        loaded, context = self._loaded, self._context
+        loaded.nft_ctx_set_dry_run(context, check)
+        loaded.nft_ctx_output_set_flags(context, _OUTPUT_JSON if as_json else 0)
+        status = loaded.nft_run_cmd_from_buffer(context, text.encode())
+        output = loaded.nft_ctx_get_output_buffer(context) or b""
+        complaints = loaded.nft_ctx_get_error_buffer(context) or b""
+        return int(status), output.decode("utf-8", "replace"), complaints.decode("utf-8", "replace")
+
+
+_contexts: Dict[str, Any] = {}
+"""One context per network namespace: closing one makes the kernel wait for a grace period (10 ms)."""
+_sockets: Dict[str, Socket] = {}
+"""Likewise."""
+_loaded: Any = False
+
+
+def run(text: str, check: bool = False) -> None:
+    """Carry out commands, all of them or none.
+
+    Args:
+        text: In the syntax of nft(8).
+        check: Only find out whether they would succeed.
+
+    Raises:
+        NftablesError: With the complaint of nft.
+        Unsupported: The host has neither the library nor the program.
+    """
+    status, _output, complaints = _run(text, check, False)
+    if status:
+        raise NftablesError("nftables refused the rules: %s" % _first_line(complaints), None, nftables=complaints)
+
+
+def list_table(family: str, name: str, as_json: bool = False) -> Optional[str]:
+    """A table as the kernel holds it, in text that can be loaded again or in JSON; C(None) where there is none."""
+    status, output, complaints = _run("list table %s %s" % (family, name), False, as_json)
+    if status and "No such file or directory" in complaints:
+        return None
+    if status:
+        raise NftablesError("cannot list the table %s %s: %s" % (family, name, _first_line(complaints)))
+    return output
+
+
+def list_chains(family: str = "") -> str:
+    """All base chains of all tables with their hooks and policies, in JSON."""
+    status, output, complaints = _run("list chains %s" % family, False, True)
+    if status:
+        raise NftablesError("cannot list the chains: %s" % _first_line(complaints))
+    return output
+
+
+def generation() -> int:
+    """A number that every change of any rule in this network namespace raises (NFT_MSG_GETGEN)."""
+    here = namespaces.identity("/proc/thread-self/ns/net")
+    if here not in _sockets:
+        _sockets[here] = Socket(NETFILTER)
+    reply = _sockets[here].get(Message(_NFNL_MSG_GETGEN, NLM_F_REQUEST, struct.pack("=BBH", 0, 0, 0),
+                                       "read the generation of nftables"))
+    value = attributes(reply.body, 4).get(_NFTA_GEN_ID, b"") if reply is not None else b""
+    return int.from_bytes(value, "big")
+
+
+def available() -> bool:
+    """Whether the host has the library or the program."""
+    return _library() is not None or commands.find("nft") is not None
+
+
+def _library() -> Optional[ctypes.CDLL]:
+    global _loaded
+    if _loaded is False:
+        _loaded = library("libnftables.so.1")
+    return _loaded  # type: ignore[no-any-return]
+
+
+def _run(text: str, check: bool, as_json: bool) -> Tuple[int, str, str]:
+    loaded = _library()
+    if loaded is None:
+        return _program(text, check, as_json)
+    here = namespaces.identity("/proc/thread-self/ns/net")
+    if here not in _contexts:
+        _contexts[here] = _Library(loaded)
+    status, output, complaints = _contexts[here].run(text, check, as_json)
+    return int(status), str(output), str(complaints)
+
+
+def _program(text: str, check: bool, as_json: bool) -> Tuple[int, str, str]:
+    program = commands.find("nft")
+    if program is None:
+        raise Unsupported("this host has neither libnftables.so.1 nor the program nft", _REMEDY)
+    arguments = [program] + (["-c"] if check else []) + (["-j"] if as_json else []) + ["-f", "-"]
+    outcome = commands.run(arguments, text.encode())
+    return outcome.status, outcome.stdout.decode("utf-8", "replace"), outcome.stderr.decode("utf-8", "replace")
+
+
+def _first_line(complaints: str) -> str:
+    lines = [line for line in complaints.strip().splitlines() if line.strip()]
+    return lines[0] if lines else "without a word"

@@ -1,0 +1,237 @@
+# Copyright (c) 2026, Coracle contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a network namespace is: read from the kernel, over netlink inside and outside of it, and from nftables."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from ..instance import Instance
+from ..kernel import rtnetlink
+from ..kernel.netlink import Socket
+from ..plan import Difference
+from . import firewall, leases, namespace, networks, publish, records, sysctls
+from .ends import host_end
+from .firewall import Seen
+from .publish import Published
+from .spec import Attachment, NetnsSpec, Route, cidr, network_view
+
+
+class Observed(NamedTuple):
+    """A network namespace as it is.
+
+    Attributes:
+        exists: Whether there is a namespace of this name.
+        traces: Whether there is anything of it at all: a record, a lease, a link.
+        mode: As C(NetnsSpec.mode); C(container:NAME (gone)) where the other one has been replaced since.
+        attachments: One mapping per attachment of the specification, keys as in C(spec.attachment_view).
+        routes: Of the main table, without those that the kernel and the attachments make.
+        sysctls: The values of those that the specification names.
+        published: What the kernel's table leads here.
+        drift: What no option shows: the host's sysctls, the default route, the table as a whole.
+        surplus: Network and interface of recorded attachments that the specification does not have.
+    """
+
+    exists: bool = False
+    traces: bool = False
+    mode: Optional[str] = None
+    attachments: Tuple[Dict[str, Any], ...] = ()
+    routes: Tuple[Route, ...] = ()
+    sysctls: Tuple[Tuple[str, Optional[str]], ...] = ()
+    published: Tuple[Published, ...] = ()
+    drift: Tuple[Difference, ...] = ()
+    surplus: Tuple[Tuple[str, str], ...] = ()
+
+
+class _Inside(NamedTuple):
+    """What netlink tells inside the namespace."""
+
+    links: Dict[str, rtnetlink.Link]
+    addresses: Sequence[rtnetlink.Address]
+    routes: Sequence[rtnetlink.Route]
+    sysctls: Tuple[Tuple[str, Optional[str]], ...]
+
+
+def observe(instance: Instance, spec: NetnsSpec) -> Observed:
+    """What is true of the namespace that a specification is about; reads only."""
+    record = records.load(instance, spec.name)
+    handle = namespace.open_named(instance, spec.name)
+    if handle is None:
+        return Observed(traces=_traces(instance, spec.name, record))
+    try:
+        mode = _mode(instance, handle, record)
+        if mode == "host" or mode.startswith("container:"):
+            return Observed(True, True, mode)
+        inside = _look_inside(handle, [key for key, _value in spec.sysctls])
+    finally:
+        os.close(handle)
+    with Socket() as sock:
+        return _compare(instance, spec, record, mode, inside, sock)
+
+
+def _compare(instance: Instance, spec: NetnsSpec, record: Optional[records.Record], mode: str, inside: _Inside,
+             sock: Socket) -> Observed:
+    seen = firewall.observe(instance) if spec.attachments or record and record.attachments else Seen(True, None)
+    views = tuple(_attachment(instance, spec, each, record, inside, seen, sock) for each in spec.attachments)
+    kept = [(each.network.name, each.interface) for each in spec.attachments]
+    surplus = tuple(each for each in (record.attachments if record else ()) if each not in kept)
+    drift = _default_route(spec, inside) + _host_drift(instance, spec, seen)
+    loopback = inside.links.get("lo")
+    if loopback is not None and not loopback.up:
+        drift.append(Difference("loopback", "down", "up"))
+    return Observed(True, True, mode, views, _routes(spec, inside), inside.sysctls,
+                    _published(spec, record, seen), tuple(drift), surplus)
+
+
+def _traces(instance: Instance, name: str, record: Optional[records.Record]) -> bool:
+    return record is not None or any(
+        lease.netns == name for network in networks.every(instance) for lease in leases.of(instance, network.name))
+
+
+def _mode(instance: Instance, handle: int, record: Optional[records.Record]) -> str:
+    if namespace.same(handle, "/proc/thread-self/ns/net"):
+        return "host"
+    told = record.mode if record else "none"
+    if told.startswith("container:"):
+        where = namespace.path(instance, told.partition(":")[2])
+        other = namespace.open_path(where)
+        if other is None:
+            return told + " (gone)"
+        os.close(other)
+        return told if namespace.same(handle, where) else told + " (gone)"
+    return told if told != "host" else "none"
+
+
+def _look_inside(handle: int, names: Sequence[str]) -> _Inside:
+    def look() -> _Inside:
+        with Socket() as sock:
+            return _Inside({link.name: link for link in rtnetlink.links(sock)}, rtnetlink.addresses(sock),
+                           rtnetlink.routes(sock), tuple((name, sysctls.read(name)) for name in names))
+    return namespace.inside(handle, look)
+
+
+def _attachment(instance: Instance, spec: NetnsSpec, wanted: Attachment, record: Optional[records.Record],
+                inside: _Inside, seen: Seen, sock: Socket) -> Dict[str, Any]:
+    network = _network(instance, wanted, seen, sock)
+    inner = inside.links.get(wanted.interface)
+    outer = rtnetlink.link(sock, host_end(instance, spec.name, wanted.interface))
+    if inner is None or outer is None or (wanted.network.name, wanted.interface) not in \
+            (record.attachments if record else ()):
+        return {"network": network, "interface": None, "ipv4_address": None, "mac_address": None, "aliases": None}
+    bridge = rtnetlink.link(sock, wanted.network.bridge)
+    faults = []
+    if not inner.up:
+        faults.append("down")
+    if not outer.up:
+        faults.append("host end down")
+    if bridge is not None and outer.master != bridge.ifindex:
+        faults.append("not on %s" % wanted.network.bridge)
+    if spec.published and not outer.hairpin:
+        faults.append("no hairpin")
+    for link in (inner, outer):
+        if network["mtu"] is not None and link.mtu != network["mtu"] and link.mtu != wanted.network.mtu:
+            network["mtu"] = link.mtu
+    here = [each.cidr for each in inside.addresses if each.ifindex == inner.ifindex and ":" not in each.cidr]
+    address = wanted.address if cidr(wanted) in here else here[0].partition("/")[0] if here else None
+    lease = leases.find(instance, wanted.network.name, spec.name, wanted.interface)
+    return {"network": network, "ipv4_address": address, "mac_address": inner.mac,
+            "interface": wanted.interface + (" (%s)" % ", ".join(faults) if faults else ""),
+            "aliases": list(lease.names[1:]) if lease else None}
+
+
+def _network(instance: Instance, wanted: Attachment, seen: Seen, sock: Socket) -> Dict[str, Any]:
+    """The network as the kernel has it; what only the record and the table know as these have it."""
+    recorded = networks.load(instance, wanted.network.name)
+    view = network_view(recorded)
+    if recorded is None:
+        return view
+    bridge = networks.observe(sock, recorded)
+    if bridge.link is None:
+        view.update(bridge=None, gateway=None, mtu=None)
+        return view
+    view["bridge"] = bridge.link.name + ("" if bridge.link.up else " (down)")
+    view["mtu"] = bridge.link.mtu
+    if networks.gateway_cidr(recorded) not in bridge.addresses:
+        view["gateway"] = next((each.partition("/")[0] for each in bridge.addresses), None)
+    if not seen.intact:
+        view["masquerade"] = firewall.masquerades(seen.listing, recorded)
+    return view
+
+
+def _routes(spec: NetnsSpec, inside: _Inside) -> Tuple[Route, ...]:
+    """The routes that somebody set, without our default route."""
+    found = []
+    for route in inside.routes:
+        implied = route.destination == "0.0.0.0/0" and spec.gateway and route.gateway == spec.gateway
+        if route.protocol != rtnetlink.RTPROT_KERNEL and ":" not in route.destination and not implied:
+            found.append((route.destination, route.gateway, route.metric))
+    return tuple(sorted(found))
+
+
+def _default_route(spec: NetnsSpec, inside: _Inside) -> List[Difference]:
+    defaults = [route.gateway for route in inside.routes if route.destination == "0.0.0.0/0"]
+    if spec.gateway and spec.gateway not in defaults:
+        return [Difference("default_route", defaults[0] if defaults else None, spec.gateway)]
+    return []
+
+
+def _host_drift(instance: Instance, spec: NetnsSpec, seen: Seen) -> List[Difference]:
+    """What of the host's own settings is not as the networks need it."""
+    found = []
+    if spec.gateway and sysctls.read(sysctls.FORWARD) != "1":
+        found.append(Difference(sysctls.FORWARD, sysctls.read(sysctls.FORWARD), "1"))
+    for name, value in host_sysctls(spec):
+        before = sysctls.read(name)
+        if before is not None and before != value:
+            found.append(Difference(name, before, value))
+    if not seen.intact:
+        found.append(Difference("nftables", "no table %s" % instance.name if seen.listing is None
+                                else "table %s changed" % instance.name, "table %s as declared" % instance.name))
+    return found
+
+
+def host_sysctls(spec: NetnsSpec) -> List[Tuple[str, str]]:
+    """The bridge's sysctls that ports on the host's loopback need."""
+    if not any(publish.loopback(port) for port in spec.published):
+        return []
+    return [(sysctls.route_localnet(each.network.bridge), "1")
+            for each in spec.attachments if not each.network.internal][:1]
+
+
+def _published(spec: NetnsSpec, record: Optional[records.Record], seen: Seen) -> Tuple[Published, ...]:
+    if seen.intact:
+        return publish.expand(record.published) if record else ()
+    for each in spec.attachments:
+        if not each.network.internal:
+            return firewall.published_in(seen.listing, each.address)
+    return ()
+
+
+def describe(instance: Instance, name: str) -> Dict[str, Any]:
+    """The full state of a namespace, for people and programs: links, addresses, routes as the kernel has them."""
+    handle = namespace.open_named(instance, name)
+    if handle is None:
+        return {"name": name, "exists": False}
+    try:
+        record = records.load(instance, name)
+        inside = _look_inside(handle, [])
+        mode = _mode(instance, handle, record)
+    finally:
+        os.close(handle)
+    held = {}
+    for network, interface in record.attachments if record else ():
+        held[interface] = network
+    return {
+        "name": name, "exists": True, "path": namespace.path(instance, name), "mode": mode,
+        "interfaces": [] if mode == "host" else [
+            {"name": link.name, "up": link.up, "mtu": link.mtu, "mac_address": link.mac,
+             "network": held.get(link.name),
+             "addresses": [each.cidr for each in inside.addresses if each.ifindex == link.ifindex]}
+            for link in sorted(inside.links.values(), key=lambda link: link.ifindex)],
+        "routes": [] if mode == "host" else [
+            {"destination": route.destination, "gateway": route.gateway or None, "metric": route.metric}
+            for route in inside.routes if ":" not in route.destination],
+        "published_ports": list(record.published) if record else [],
+    }

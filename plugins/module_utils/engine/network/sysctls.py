@@ -1,0 +1,78 @@
+# Copyright (c) 2026, Coracle contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host's network sysctls that our networks need, and giving them back."""
+
+from __future__ import annotations
+
+import os
+from typing import Dict, Optional
+
+from ..instance import Instance
+from ..kernel import rtnetlink
+from ..kernel.netlink import Socket
+from ..store import files
+from .networks import ALIAS
+
+FORWARD = "net.ipv4.ip_forward"
+
+
+def route_localnet(bridge: str) -> str:
+    """The sysctl that lets 127.0.0.0/8 leave by a bridge: needed for published ports on the host's loopback."""
+    return "net.ipv4.conf.%s.route_localnet" % bridge.replace(".", "/")
+
+
+def read(name: str) -> Optional[str]:
+    """The value of a sysctl in this thread's network namespace, blanks made single; C(None) where there is none."""
+    try:
+        with open(_path(name), encoding="ascii", errors="replace") as stream:
+            return " ".join(stream.read().split())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def write(name: str, value: str) -> None:
+    """Set a sysctl in this thread's network namespace.
+
+    Raises:
+        OSError: It does not exist or the value does not do.
+    """
+    with open(_path(name), "w", encoding="ascii") as stream:
+        stream.write(value + "\n")
+
+
+def need(instance: Instance, name: str, value: str) -> None:
+    """Set a sysctl of the host and remember what it was, unless it has the value already."""
+    before = read(name)
+    if before == value:
+        return
+    kept = _kept(instance)
+    kept.setdefault(name, {"before": before or "", "set": value})
+    files.make_folder(instance.run_root)
+    files.make_folder(instance.run("network"))
+    files.write_json(_record(instance), kept, durable=False)
+    write(name, value)
+
+
+def give_back(instance: Instance, sock: Socket) -> None:
+    """Set back what C(need) has set, where nobody else changed it since and no other network of ours is left."""
+    kept = _kept(instance)
+    if kept and not any(link.kind == "bridge" and link.alias.startswith(ALIAS) for link in rtnetlink.links(sock)):
+        for name, was in kept.items():
+            if was["before"] and read(name) == was["set"]:
+                write(name, was["before"])
+    files.remove(_record(instance))
+
+
+def _kept(instance: Instance) -> Dict[str, Dict[str, str]]:
+    return files.read_json(_record(instance)) or {}
+
+
+def _record(instance: Instance) -> str:
+    return instance.run("network", "sysctls.json")
+
+
+def _path(name: str) -> str:
+    """The file of a sysctl; in names with a slash, dots and slashes change places (sysctl.d(5))."""
+    swapped = name.translate(str.maketrans("./", "/.")) if "/" not in name.partition(".")[0] else name
+    return os.path.join("/proc/sys", swapped)
