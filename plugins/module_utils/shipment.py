@@ -25,4 +25,8 @@ def everything() -> None:
     from .engine.network import (  # noqa: F401
         addresses, attach, ends, firewall, hosts, leases, listeners, namespace, networks, observe, publish, records,
         spec, sysctls)
+    from .engine.kernel import capabilities, clone  # noqa: F401
+    from .engine.runtime import (  # noqa: F401
+        cgroup_mount, checks, child, create, delete, devices, hooks, identity, init, isolation, kill, launch, masks,
+        mount_options, parameters, record, report, rootfs, spec, start, state)
     from .engine.store import files, locks  # noqa: F401

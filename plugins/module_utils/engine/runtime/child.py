@@ -1,0 +1,291 @@
+# Copyright (c) 2026, Coracle contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The life of a container's first process, from its birth to its execve: one straight line.
+
+It is a clone of the interpreter that created it. Whatever goes wrong is
+written to the report pipe, and the process ends; it never returns.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+from ..errors import KernelError
+from ..kernel import capabilities, mounts, namespaces, paths, processes
+from ..kernel.syscalls import call, try_call
+from . import (cgroup_mount, devices, hooks, identity, init, isolation, launch, masks, parameters, record, report,
+               rootfs)
+
+_KEYCTL_JOIN_SESSION_KEYRING = 1
+
+
+class Plan(NamedTuple):
+    """All that the process has to know, worked out before it is born.
+
+    Attributes:
+        config: Validated.
+        root: Absolute path of the root, as the host sees it.
+        steps, nodes: Its mounts and device nodes.
+        who: The identity of the program.
+        args, env: Of the program.
+        request: Its namespaces.
+        late: CLONE_NEW* of those that it makes itself, since it must be in its cgroup, or user namespace, before.
+        cgroups: For a mount of the cgroup file system.
+        stdio: Three descriptors.
+        preserved: How many descriptors from 3 on the program inherits.
+        report, go: Pipe ends: to the creator, and from it.
+        start, result: The two FIFOs, or C(None) where it does not wait for a start.
+        proc: Descriptor of the host's /proc.
+        record: Its record, for hooks in its own namespaces.
+        keyring: Name of its own session keyring, or nothing.
+        pivot: Whether pivot_root(2) is used.
+        init: Whether a reaping first process stays in front of the program.
+        filter: Assembled seccomp filter, or C(None).
+    """
+
+    config: Dict[str, Any]
+    root: str
+    steps: List[rootfs.Step]
+    nodes: List[devices.Node]
+    who: identity.Identity
+    args: List[bytes]
+    env: Dict[bytes, bytes]
+    request: isolation.Request
+    late: int
+    cgroups: cgroup_mount.Cgroups
+    stdio: Tuple[int, int, int]
+    preserved: int
+    report: int
+    go: int
+    start: Optional[int]
+    result: Optional[int]
+    proc: int
+    record: record.Record
+    keyring: str
+    pivot: bool
+    init: bool
+    filter: Optional[Any]
+
+
+class Stage:
+    """What is being done, for the report of a failure."""
+
+    name = "set-up"
+
+
+def run(plan: Plan) -> None:
+    """Do it all; never returns."""
+    stage = Stage()
+    try:
+        _set_up(plan, stage)
+    except BaseException as error:  # pylint: disable=broad-except
+        words = report.encode(stage.name, error)
+        for handle in (plan.report, plan.result):
+            if handle is not None:
+                try:
+                    os.write(handle, words)
+                except OSError:
+                    pass
+    finally:
+        os._exit(1)
+
+
+def _await_go(plan: Plan) -> None:
+    """Wait for the creator's word; where it has died, so does this process."""
+    if os.read(plan.go, 1) != report.GO:
+        os._exit(1)
+
+
+def _set_up(plan: Plan, stage: Stage) -> None:
+    config = plan.config
+    linux = config.get("linux") or {}
+    launch.reset_signals()
+    processes.set_dumpable(False)
+    os.setsid()
+    os.umask(0)
+    _await_go(plan)
+
+    stage.name = "namespaces"
+    in_user_namespace = isolation.join_in_child(plan.request, "user") or "user" in plan.request.new
+    if plan.late:
+        namespaces.unshare(plan.late)
+    if in_user_namespace:
+        _become_root(linux)
+        processes.set_dumpable(False)
+    if linux.get("timeOffsets") or "time" in plan.request.new:
+        _enter_time(plan, linux.get("timeOffsets") or {})
+    joined_mounts = isolation.join_in_child(plan.request, "mount")
+    if plan.keyring:
+        stage.name = "session keyring"
+        _join_keyring(plan.keyring)
+
+    launch.seal_imports()
+    if "mount" in plan.request.new:
+        root = _put_together(plan, stage, linux, in_user_namespace)
+    else:
+        stage.name = "root (%s)" % plan.root
+        root = paths.Root(plan.root)
+        if not joined_mounts:
+            _make_cwd(root, config)
+        _hooks(plan, stage)
+
+    stage.name = "hostname"
+    if config.get("hostname"):
+        name = os.fsencode(config["hostname"])
+        call("sethostname", name, len(name), target=config["hostname"])
+    stage.name = "domainname"
+    if config.get("domainname"):
+        name = os.fsencode(config["domainname"])
+        call("setdomainname", name, len(name), target=config["domainname"])
+    if linux.get("sysctl"):
+        stage.name = "linux.sysctl"
+        parameters.write(plan.proc, linux["sysctl"])
+
+    stage.name = "root (%s)" % plan.root
+    if "mount" in plan.request.new:
+        rootfs.enter(root, plan.pivot)
+        propagation = rootfs.propagation_of(config)
+        if propagation:
+            mounts.mount(None, "/", None, propagation)
+    else:
+        rootfs.chroot(plan.root)
+    _become(plan, stage, root)
+
+
+def _become(plan: Plan, stage: Stage, root: paths.Root) -> None:
+    """The part after the root has changed."""
+    process = plan.config.get("process") or {}
+    stage.name = "process.rlimits"
+    identity.set_limits(plan.who)
+    stage.name = "process.scheduler"
+    identity.set_priorities(plan.who)
+    stage.name = "process.cwd"
+    entered = _try_folder(root, process.get("cwd") or "/")
+    if plan.filter is not None and not plan.who.no_new_privileges:
+        stage.name = "linux.seccomp"
+        plan.filter.install()
+    stage.name = "process.user"
+    identity.become(plan.who)
+    if plan.who.no_new_privileges:
+        stage.name = "process.noNewPrivileges"
+        capabilities.set_no_new_privileges()
+    stage.name = "process.cwd"
+    if not entered:
+        launch.enter_folder(root.handle, process.get("cwd") or "/")
+    root.close()
+    launch.place_stdio(plan.stdio)
+
+    if plan.start is not None:
+        stage.name = "start"
+        os.write(plan.report, report.READY)
+        _await_go(plan)
+        os.close(plan.report)
+        os.close(plan.go)
+        os.read(plan.start, 1)
+    wanted = (plan.config.get("hooks") or {}).get("startContainer")
+    if wanted:
+        stage.name = "hooks.startContainer"
+        hooks.run_all("startContainer", wanted, record.encode(plan.record, "created", os.getpid()))
+    if plan.init:
+        stage.name = "init"
+        init.stay(plan)
+    if plan.filter is not None and plan.who.no_new_privileges:
+        stage.name = "linux.seccomp"
+        plan.filter.install()
+    stage.name = "process.args"
+    if plan.start is None:
+        os.write(plan.report, report.READY)
+    launch.execute(plan.args, plan.env, plan.preserved)
+
+
+def _put_together(plan: Plan, stage: Stage, linux: Dict[str, Any], in_user_namespace: bool) -> paths.Root:
+    """The root file system with all that is mounted in it, before it becomes the root."""
+    config = plan.config
+    stage.name = "root (%s)" % plan.root
+    root = rootfs.enter_namespace(plan.root, rootfs.propagation_of(config))
+    for step in plan.steps:
+        stage.name = step.label
+        rootfs.mount(root, step, plan.cgroups)
+    if not rootfs.has_bind_at(plan.steps, "/dev"):
+        stage.name = "linux.devices"
+        devices.make(root, plan.nodes, in_user_namespace)
+        devices.link(root)
+    stage.name = "process.cwd"
+    _make_cwd(root, config)
+    _hooks(plan, stage)
+    if config["root"].get("readonly"):
+        stage.name = "root.readonly"
+        rootfs.make_read_only(root)
+    stage.name = "linux.readonlyPaths"
+    masks.protect(root, linux.get("readonlyPaths") or ())
+    stage.name = "linux.maskedPaths"
+    masks.mask(root, linux.get("maskedPaths") or ())
+    return root
+
+
+def _make_cwd(root: paths.Root, config: Dict[str, Any]) -> None:
+    """Make the working directory where the image lacks it."""
+    cwd = (config.get("process") or {}).get("cwd") or "/"
+    if cwd != "/" and not root.exists(cwd):
+        os.close(root.make_folders(cwd))
+
+
+def _hooks(plan: Plan, stage: Stage) -> None:
+    """Let the creator run its hooks, then run those of this namespace."""
+    wanted = plan.config.get("hooks") or {}
+    if wanted.get("prestart") or wanted.get("createRuntime"):
+        stage.name = "hooks.createRuntime"
+        os.write(plan.report, report.HOOKS)
+        _await_go(plan)
+    if wanted.get("createContainer"):
+        stage.name = "hooks.createContainer"
+        hooks.run_all("createContainer", wanted["createContainer"], record.encode(plan.record, "creating", os.getpid()))
+
+
+def _become_root(linux: Dict[str, Any]) -> None:
+    """In a new user namespace nobody is anybody yet: become its root."""
+    try:
+        os.setgroups([])
+    except PermissionError:
+        pass  # /proc/self/setgroups says deny: an unprivileged creator may not drop groups
+    os.setresgid(0, 0, 0)
+    os.setresuid(0, 0, 0)
+
+
+def _enter_time(plan: Plan, offsets: Dict[str, Dict[str, int]]) -> None:
+    """Make a time namespace, set its clocks and enter it (time_namespaces(7))."""
+    namespaces.unshare(namespaces.NEWTIME)
+    if offsets:
+        text = "".join("%s %d %d\n" % (clock, each.get("secs") or 0, each.get("nanosecs") or 0)
+                       for clock, each in sorted(offsets.items()))
+        handle = os.open("self/timens_offsets", os.O_WRONLY | os.O_CLOEXEC, dir_fd=plan.proc)
+        try:
+            os.write(handle, text.encode())
+        finally:
+            os.close(handle)
+    handle = os.open("self/ns/time_for_children", os.O_RDONLY | os.O_CLOEXEC, dir_fd=plan.proc)
+    try:
+        namespaces.setns(handle, namespaces.NEWTIME)
+    finally:
+        os.close(handle)
+
+
+def _join_keyring(name: str) -> None:
+    """A session keyring of its own, so that the host's keys are out of reach (keyctl(2))."""
+    result = try_call("keyctl", _KEYCTL_JOIN_SESSION_KEYRING, os.fsencode(name))
+    if result < 0 and result not in (-38, -1):  # a kernel without keys, or a seccomp filter that hides them
+        raise KernelError("keyctl(JOIN_SESSION_KEYRING)", -result, name)
+
+
+def _try_folder(root: paths.Root, cwd: str) -> bool:
+    """Enter the working directory with the creator's rights; where they do not suffice, the user's are tried later."""
+    try:
+        launch.enter_folder(root.handle, cwd)
+    except KernelError as error:
+        if error.errno == errno.EACCES:
+            return False
+        raise
+    return True

@@ -1,0 +1,76 @@
+# Copyright (c) 2026, Coracle contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A first process that does what PID 1 has to do: reap orphans, pass signals on, end as the program ended.
+
+It is the interpreter that made the container, so it is only safe with an
+interpreter whose executable is sealed (C(seal.py)); it is not dumpable, has the
+program's own user and capabilities, and holds no descriptor of the host.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from ..kernel import clone, processes
+
+if TYPE_CHECKING:
+    from .child import Plan
+
+_KEPT = frozenset((signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE,
+                   signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGTTIN, signal.SIGTTOU))
+
+
+def stay(plan: "Plan") -> None:
+    """Fork: return in the child, which goes on to be the program; the parent stays and never returns."""
+    waited = frozenset(range(1, signal.NSIG)) - {signal.SIGKILL, signal.SIGSTOP}
+    signal.pthread_sigmask(signal.SIG_SETMASK, waited & signal.valid_signals())
+    child = os.fork()
+    if child == 0:
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        os.setpgid(0, 0)
+        _take_terminal()
+        return
+    for handle in (plan.report, plan.go):
+        try:
+            os.close(handle)
+        except OSError:
+            pass
+    clone.close_from(3)
+    processes.set_dumpable(False)
+    _attend(child)
+
+
+def _take_terminal() -> None:
+    """Where there is a terminal, the program becomes its foreground group."""
+    if os.isatty(0):
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+        try:
+            os.tcsetpgrp(0, os.getpgrp())
+        except OSError:
+            pass
+        signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+
+
+def _attend(child: int) -> None:
+    waited = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+    while True:
+        number = int(signal.sigwait(waited))
+        if number not in _KEPT:
+            try:
+                os.kill(child, number)
+            except ProcessLookupError:
+                pass
+        if number != signal.SIGCHLD:
+            continue
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            if pid == child:
+                os._exit(128 + (status & 0x7F) if status & 0x7F else status >> 8)

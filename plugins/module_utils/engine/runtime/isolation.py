@@ -1,0 +1,156 @@
+# Copyright (c) 2026, Coracle contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which namespaces a container gets new, which it joins, and how its first process comes into them.
+
+Most can be joined by the parent, which then makes the child and returns home,
+so that the child is born inside and stays the parent's own child. A user or
+mount namespace can only be joined by the child itself.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+from ..errors import EngineError, KernelError
+from ..kernel import clone, namespaces
+
+_BY_CHILD = ("user", "mount")
+_IOCTL_NSTYPE = 0xB703  # NS_GET_NSTYPE (ioctl_nsfs(2))
+
+
+class Request(NamedTuple):
+    """The namespaces of a container.
+
+    Attributes:
+        new: Kinds that are made new.
+        joined: Kind and descriptor of each that exists already.
+    """
+
+    new: Tuple[str, ...]
+    joined: Tuple[Tuple[str, int], ...]
+
+    def has(self, kind: str) -> bool:
+        """Whether the container has a namespace of this kind that is not simply the caller's."""
+        return kind in self.new or any(each == kind for each, _handle in self.joined)
+
+    def handle(self, kind: str) -> Optional[int]:
+        """The descriptor of the namespace to join, or C(None)."""
+        return dict(self.joined).get(kind)
+
+    def close(self) -> None:
+        """Let go of the descriptors."""
+        for _kind, handle in self.joined:
+            os.close(handle)
+
+
+def open_request(config: Dict[str, Any]) -> Request:
+    """Open the namespaces that a configuration names by path.
+
+    Raises:
+        EngineError: A path is no namespace, or one of another kind.
+    """
+    new = []
+    joined = []  # type: List[Tuple[str, int]]
+    try:
+        for number, each in enumerate((config.get("linux") or {}).get("namespaces") or ()):
+            kind, path = each["type"], each.get("path")
+            if not path:
+                new.append(kind)
+                continue
+            label = "linux.namespaces[%d].path" % number
+            try:
+                handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            except OSError as error:
+                raise EngineError("%s: %s: %s" % (label, path, error.strerror),
+                                  "Give the path of an existing %s namespace" % kind, path=label) from error
+            joined.append((kind, handle))
+            _check(handle, kind, label, path)
+    except BaseException:
+        for _kind, handle in joined:
+            os.close(handle)
+        raise
+    return Request(tuple(new), tuple(joined))
+
+
+def _check(handle: int, kind: str, label: str, path: str) -> None:
+    try:
+        found = fcntl.ioctl(handle, _IOCTL_NSTYPE)
+    except OSError:
+        found = 0
+    if found != namespaces.FLAGS[kind]:
+        names = [name for name, flag in namespaces.FLAGS.items() if flag == found]
+        raise EngineError("%s: %s is %s" % (label, path, "a %s namespace" % names[0] if names else "no namespace"),
+                          "Give the path of a %s namespace" % kind, path=label)
+
+
+def flags_of(kinds: Tuple[str, ...]) -> int:
+    """The clone flags of some kinds."""
+    flags = 0
+    for kind in kinds:
+        flags |= namespaces.FLAGS[kind]
+    return flags
+
+
+def make_child(request: Request, born_flags: int, cgroup: Optional[int]) -> clone.Child:
+    """clone3(2) with the joined namespaces around the child.
+
+    Args:
+        born_flags: CLONE_NEW* of those that the child gets at birth.
+    """
+    by_parent = [(kind, handle) for kind, handle in request.joined if kind not in _BY_CHILD]
+    home = []  # type: List[Tuple[int, int]]
+    try:
+        for kind, handle in by_parent:
+            flag = namespaces.FLAGS[kind]
+            own = "/proc/thread-self/ns/" + namespaces.FILES[kind] + ("_for_children" if kind in ("pid", "time") else "")
+            home.append((os.open(own, os.O_RDONLY | os.O_CLOEXEC), flag))
+            try:
+                namespaces.setns(handle, flag)
+            except KernelError as error:
+                raise EngineError("cannot join the %s namespace: %s" % (kind, os.strerror(error.errno)), None,
+                                  errno=error.errno) from error
+        child = clone.clone(born_flags, cgroup)
+    finally:
+        if "child" not in locals() or child.pid:
+            for handle, flag in reversed(home):
+                namespaces.setns(handle, flag)
+                os.close(handle)
+    return child
+
+
+def join_in_child(request: Request, kind: str) -> bool:
+    """Join a user or mount namespace, in the child; say whether there was one to join."""
+    handle = request.handle(kind)
+    if handle is None:
+        return False
+    namespaces.setns(handle, namespaces.FLAGS[kind])
+    return True
+
+
+def write_maps(pid: int, linux: Dict[str, Any]) -> None:
+    """Give a new user namespace its mappings (user_namespaces(7)).
+
+    Raises:
+        KernelError: The kernel refused; names the file.
+    """
+    for kind in ("uid", "gid"):
+        rows = "".join("%d %d %d\n" % (each["containerID"], each["hostID"], each["size"])
+                       for each in linux.get(kind + "Mappings") or ())
+        path = "/proc/%d/%s_map" % (pid, kind)
+        try:
+            if kind == "gid" and os.geteuid() != 0:
+                _put("/proc/%d/setgroups" % pid, "deny")
+            _put(path, rows)
+        except OSError as error:
+            raise KernelError("write", error.errno or 0, "linux.%sMappings" % kind) from error
+
+
+def _put(path: str, text: str) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(handle, text.encode())
+    finally:
+        os.close(handle)

@@ -1,0 +1,73 @@
+# Copyright (c) 2026, Coracle contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Paths that a container may not see, and paths that it may not write (maskedPaths, readonlyPaths)."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import Sequence
+
+from ..errors import KernelError
+from ..kernel import mounts, paths
+
+_NULL = os.makedev(1, 3)
+_GONE = (errno.ENOENT, errno.ENOTDIR)
+
+
+def mask(root: paths.Root, masked: Sequence[str]) -> None:
+    """Lay the host's /dev/null over files, and an empty read-only tmpfs over folders; what is missing is left out.
+
+    The null device is the host's, checked, and never the one that the container's root holds.
+    """
+    for path in masked:
+        try:
+            target = root.open(path)
+        except KernelError as error:
+            if error.errno in _GONE:
+                continue
+            raise
+        try:
+            if stat.S_ISDIR(os.fstat(target).st_mode):
+                tree = mounts.new_file_system("tmpfs", [("source", "tmpfs"), ("mode", "755")],
+                                              mounts.MOUNT_ATTR_RDONLY | mounts.MOUNT_ATTR_NOSUID
+                                              | mounts.MOUNT_ATTR_NODEV | mounts.MOUNT_ATTR_NOEXEC)
+            else:
+                tree = _null()
+            try:
+                mounts.move_mount(tree, "", target)
+            finally:
+                os.close(tree)
+        finally:
+            os.close(target)
+
+
+def _null() -> int:
+    tree = mounts.open_tree("/dev/null", clone=True)
+    status = os.fstat(tree)
+    if not stat.S_ISCHR(status.st_mode) or status.st_rdev != _NULL:
+        os.close(tree)
+        raise OSError(errno.ENODEV, "is not the null device on this host", "/dev/null")
+    return tree
+
+
+def protect(root: paths.Root, read_only: Sequence[str]) -> None:
+    """Make what is at some paths read-only, mounts below included; what is missing is left out."""
+    for path in read_only:
+        try:
+            target = root.open(path)
+        except KernelError as error:
+            if error.errno in _GONE:
+                continue
+            raise
+        try:
+            tree = mounts.open_tree("", target, clone=True, recursive=True)
+            try:
+                mounts.set_attributes("", mounts.MOUNT_ATTR_RDONLY, directory=tree, recursive=True)
+                mounts.move_mount(tree, "", target)
+            finally:
+                os.close(tree)
+        finally:
+            os.close(target)

@@ -1,0 +1,66 @@
+# Copyright (c) 2026, Coracle contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""start: let a created container's process become its program."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import List
+
+from ..errors import Conflict, EngineError
+from ..store import files
+from . import hooks, record, report, spec
+
+
+def start(state_dir: str) -> List[str]:
+    """Start a created container; returns when its program runs.
+
+    Returns: Warnings: poststart hooks that failed.
+
+    Raises:
+        Conflict: It is not in the state C(created).
+        Failure: The program cannot be run, or a startContainer hook failed; the container has ended.
+    """
+    kept = record.load(state_dir)
+    now = record.status(state_dir, kept)
+    if now != "created":
+        raise Conflict("container '%s' is %s" % (kept.id, now), "Only one that is created can be started")
+    result_path = os.path.join(state_dir, record.RESULT_FIFO)
+    result = os.open(result_path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        fifo_path = os.path.join(state_dir, record.START_FIFO)
+        try:
+            fifo = os.open(fifo_path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            # Of two at once the one that removes the FIFO starts it.
+            os.unlink(fifo_path)
+        except OSError as error:
+            if error.errno in (errno.ENXIO, errno.ENOENT):
+                raise Conflict("container '%s' is not waiting for its start" % kept.id,
+                               "Only one that is created can be started") from error
+            raise
+        try:
+            os.write(fifo, b"\0")
+        finally:
+            os.close(fifo)
+        os.set_blocking(result, True)
+        said = report.read_all(result)
+    finally:
+        os.close(result)
+    files.remove(result_path)
+    if said:
+        raise report.decode(said)
+    return poststart(state_dir, kept)
+
+
+def poststart(state_dir: str, kept: record.Record) -> List[str]:
+    """Run the hooks that follow a start; a failure is a warning (runtime-spec runtime.md, lifecycle step 9)."""
+    wanted = (spec.load(os.path.join(state_dir, record.CONFIG)).get("hooks") or {}).get("poststart")
+    if not wanted:
+        return []
+    state = record.encode(kept, "running")
+    try:
+        return hooks.run_through("poststart", wanted, state)
+    except EngineError as error:
+        return [str(error)]
