@@ -62,6 +62,7 @@ rootfs() {
     apt-config dump | grep -E '^Acquire::(https?::.*Proxy|Check-Valid-Until|Check-Date|Retries)' >"$1/apt.conf" || :
     archives >"$1/sources.list"
     [ ! -s "$1/apt.conf" ] || options+=(--aptopt="$1/apt.conf")
+    # shellcheck disable=SC2016
     unshare --mount --propagation private mmdebstrap --quiet --mode=root --variant=minbase --format=directory \
         --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
         "${options[@]}" --aptopt='Acquire::Languages "none"' --dpkgopt=force-unsafe-io \
@@ -100,13 +101,15 @@ assemble() {
 
 build() {
     local work=$1 started=$SECONDS job failed=no
+    local -A jobs
     say "building the virtual machine"
     lists
-    kernel "$work" >"$work/kernel.log" 2>&1 & local kernel=$!
-    wheels "$work" >"$work/wheels.log" 2>&1 & local wheels=$!
-    rootfs "$work" >"$work/rootfs.log" 2>&1 & local rootfs=$!
     for job in kernel wheels rootfs; do
-        wait "${!job}" || { failed=yes; echo "$job:" >&2; cat "$work/$job.log" >&2; }
+        "$job" "$work" >"$work/$job.log" 2>&1 &
+        jobs[$job]=$!
+    done
+    for job in "${!jobs[@]}"; do
+        wait "${jobs[$job]}" || { failed=yes; echo "$job:" >&2; cat "$work/$job.log" >&2; }
     done
     [ $failed = no ] || return 1
     assemble "$work"
