@@ -12,8 +12,8 @@ author: Coracle contributors (@coracle-containers)
 description:
   - Reports the features of a host's kernel and libraries that the modules of this collection use, by name, and for each
     what does not work without it and how the host gets it.
-  - Changes nothing. What only trying tells, such as whether the kernel makes bridges, is tried in a network namespace that
-    ends with the task. The kernel may load its own modules for file systems and links meanwhile.
+  - Changes nothing. What only trying tells, such as whether the kernel makes bridges, is tried in a network namespace
+    that ends with the task. The kernel may load its own modules for file systems and links meanwhile.
   - Without root it answers too, but some features are then neither known to be there nor to be missing.
 extends_documentation_fragment:
   - coracle.containers.attributes
@@ -74,8 +74,8 @@ host:
       sample: {"file_system": "ext4", "free": 85899345920, "total": 270582939648}
     features:
       description: >-
-        All features by name. Each has C(present) (null where it cannot be told without root), C(level) (V(required): without
-        it no container runs; V(recommended); V(optional)), C(cost) (what does not work without it), and C(remedy).
+        All features by name. Each has C(present) (null where it cannot be told without root), C(level) (V(required):
+        without it no container runs; V(recommended); V(optional)), C(cost) (what does not work without it), and C(remedy).
       type: dict
       returned: success
       sample:

@@ -23,6 +23,7 @@ VERBS: Dict[str, Tuple[str, str, str]] = {
     "inspect": ("containers", "inspect", "NAME: all that is known of a container, as JSON"),
     "logs": ("containers", "logs", "NAME: print a container's output"),
     "boot": ("containers", "boot", "start every container whose restart policy says so"),
+    "reset": ("host", "reset", "remove the instance with all its containers, images, volumes and networks"),
     "keeper": ("containers", "keeper", "be the keeper (started by the engine itself)"),
 }
 _ROOTS = ("--state-root", "--run-root", "--cgroup-root")

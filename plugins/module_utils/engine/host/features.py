@@ -261,7 +261,7 @@ def _try_apart() -> Dict[str, bool]:
     return {name: value == "1" for name, _equals, value in (line.partition("=") for line in lines)}
 
 
-def _attempts() -> "List[Tuple[str, bool]]":
+def _attempts() -> List[Tuple[str, bool]]:
     found = [(name, _has_file_system(name)) for name in ("overlay", "erofs")]
     found += [(kind, _makes_link(kind)) for kind in ("bridge", "veth", "vxlan", "macvlan")]
     rules = _takes_rules()
@@ -277,7 +277,7 @@ def _has_file_system(name: str) -> bool:
 
 
 def _makes_link(kind: str) -> bool:
-    """Whether the kernel knows a kind of link; some want more than a kind and refuse with another errno (rtnetlink(7))."""
+    """Whether the kernel knows a kind of link (rtnetlink(7)); some want more than that and refuse with another errno."""
     name = kind.encode() + b"\0"
     info = struct.pack("=HH", 4 + len(name), _IFLA_INFO_KIND) + name + b"\0" * (-len(name) % 4)
     body = struct.pack("=BxHiII", 0, 0, 0, 0, 0) + struct.pack("=HH", 4 + len(info), _IFLA_LINKINFO) + info
