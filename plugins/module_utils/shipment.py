@@ -18,7 +18,8 @@ def everything() -> None:
     from .engine.cgroup import (  # noqa: F401
         checks, devices, explain, freezer, group, hierarchy, limits, render, request, resource, support, usage, v1, v2,
         weights, write)
-    from .engine.host import features  # noqa: F401
+    from .engine.cli import host as _host  # noqa: F401
+    from .engine.host import features, reset  # noqa: F401
     from .engine.kernel import bpf, cgroupfs  # noqa: F401
     from .engine.kernel import mounts, namespaces, paths, processes, syscalls  # noqa: F401
     from .engine.kernel import commands, netlink, nftables, rtnetlink  # noqa: F401
