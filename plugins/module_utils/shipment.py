@@ -16,18 +16,19 @@ def everything() -> None:
     # pylint: disable=import-outside-toplevel,unused-import
     from .engine import errors, instance, plan  # noqa: F401
     from .engine.cgroup import (  # noqa: F401
-        checks, devices, explain, freezer, group, hierarchy, limits, render, request, resource, support, usage, v1, v2,
-        weights, write)
+        checks, devices, entry, explain, freezer, group, hierarchy, limits, render, request, resource, support, usage, v1,
+        v2, weights, write)
     from .engine.cli import host as _host  # noqa: F401
     from .engine.host import features, reset  # noqa: F401
     from .engine.kernel import bpf, cgroupfs  # noqa: F401
     from .engine.kernel import mounts, namespaces, paths, processes, syscalls  # noqa: F401
     from .engine.kernel import commands, netlink, nftables, rtnetlink  # noqa: F401
+    from .engine.netns import resource as netns_resource  # noqa: F401
     from .engine.network import (  # noqa: F401
         addresses, attach, ends, firewall, hosts, leases, listeners, namespace, networks, observe, publish, records,
         spec, sysctls)
     from .engine.kernel import capabilities, clone  # noqa: F401
     from .engine.runtime import (  # noqa: F401
         cgroup_mount, checks, child, create, delete, devices, hooks, identity, init, isolation, kill, launch, masks,
-        mount_options, parameters, record, report, rootfs, spec, start, state)
+        mount_options, parameters, record, report, rootfs, seal, spec, start, state, users)
     from .engine.store import files, locks  # noqa: F401

@@ -44,8 +44,8 @@ class Options(NamedTuple):
     Attributes:
         identity: Its name; by default that of its state folder.
         stdin, stdout, stderr: Descriptors that become its 0, 1 and 2.
-        cgroup: Its own cgroup, absolute below each hierarchy, which is made and removed with it; nothing for
-            none: it stays in the caller's.
+        cgroup: Its own cgroup, absolute below each hierarchy, which is made and removed with it; by default what
+            linux.cgroupsPath says. Without either it stays in the caller's.
         preserved: How many descriptors from 3 on it inherits.
         init: Whether a reaping first process stands in front of the program.
         pivot: Whether pivot_root(2) is used; not where / is the initramfs.
@@ -67,14 +67,14 @@ class Options(NamedTuple):
     console: Optional[int] = None
 
 
-def create(bundle: str, state_dir: str, config: Optional[Dict[str, Any]] = None,
-           options: Options = Options()) -> Created:
+def create(bundle: str, state_dir: str, config: Optional[Dict[str, Any]] = None, **choices: Any) -> Created:
     """Make a container.
 
     Args:
         bundle: Folder of its configuration and root.
         state_dir: Folder for its state, made if missing (0700); it must hold no container.
         config: Its configuration, where it is not to be read from the bundle.
+        choices: Any of C(Options), by name.
 
     Raises:
         Invalid: The configuration breaks the specification; nothing was done.
@@ -82,6 +82,7 @@ def create(bundle: str, state_dir: str, config: Optional[Dict[str, Any]] = None,
         EngineError: A cgroup, namespace or hook failed; nothing remains.
     """
     bundle = os.path.abspath(bundle)
+    options = Options(**choices)
     content = None  # type: Optional[bytes]
     if config is None:
         config, content = spec.read(bundle)
@@ -109,6 +110,7 @@ def create(bundle: str, state_dir: str, config: Optional[Dict[str, Any]] = None,
 def _create(bundle: str, root: str, state_dir: str, config: Dict[str, Any], content: Optional[bytes],
             options: Options, warnings: List[str], undo: List[Callable[[], Any]]) -> Created:
     linux = config.get("linux") or {}
+    options = options._replace(cgroup=options.cgroup or linux.get("cgroupsPath") or "")
     name = options.identity or os.path.basename(state_dir.rstrip("/"))
     request = isolation.open_request(config)
     undo.append(request.close)
