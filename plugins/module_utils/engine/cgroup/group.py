@@ -11,12 +11,19 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, Optional
 
 from ..errors import Conflict, EngineError, KernelError, NotFound, Unsupported
 from ..kernel import cgroupfs
 from . import devices, support, v1, v2
 from .checks import check
+from .entry import Entry as Entry
+from .entry import attach as attach
+from .entry import close_entry as close_entry
+from .entry import enter as enter
+from .entry import holds as holds
+from .entry import open_entry as open_entry
+from .entry import processes as processes
 from .explain import explained
 from .freezer import freeze as freeze
 from .freezer import frozen as frozen
@@ -229,98 +236,6 @@ def read(path: str) -> Limits:
 def read_layout(path: str) -> Layout:
     """What rendering and rounding have to know about this host."""
     return support.layout(discover(), path)
-
-
-class Entry(NamedTuple):
-    """An opened door to a group: what attaching needs, opened once.
-
-    Attributes:
-        path: The group.
-        doors: Descriptors of its C(cgroup.procs) in each hierarchy.
-        v2: A descriptor of its v2 folder, for C(clone3) with C(CLONE_INTO_CGROUP); C(None) without v2.
-    """
-
-    path: str
-    doors: Tuple[int, ...]
-    v2: Optional[int]
-
-
-def open_entry(path: str) -> Entry:
-    """Open a group, so that processes can be put into it by C(enter) without a path being resolved again.
-
-    Raises:
-        NotFound: There is no such group.
-    """
-    hierarchies = discover()
-    doors: List[int] = []
-    try:
-        for root in hierarchies.all_roots():
-            doors.append(os.open(folder(root, path) + "/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC))
-        unified = os.open(folder(hierarchies.v2, path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) \
-            if hierarchies.v2 else None
-    except OSError as error:
-        for door in doors:
-            os.close(door)
-        raise NotFound("cgroup %s cannot be entered: %s: %s" % (path, error.filename, error.strerror),
-                       "Create it first")
-    return Entry(path, tuple(doors), unified)
-
-
-def enter(entry: Entry, pid: int) -> None:
-    """Put a process (all of its threads) into the group; 0 is the caller.
-
-    Raises:
-        NotFound: There is no such process.
-        KernelError: The kernel refused.
-    """
-    text = b"%d" % pid
-    for door in entry.doors:
-        try:
-            os.write(door, text)
-        except OSError as error:
-            if error.errno == 3:  # ESRCH
-                raise NotFound("there is no process %d to put into cgroup %s" % (pid, entry.path))
-            raise KernelError("write", error.errno or 0, "process %d to cgroup.procs of cgroup %s" % (pid, entry.path),
-                              "A kernel thread, a real-time thread without a budget in the group, or a group "
-                              "that is not a leaf of cgroup v2 cannot be served")
-
-
-def close_entry(entry: Entry) -> None:
-    """Close the door again."""
-    for door in entry.doors:
-        os.close(door)
-    if entry.v2 is not None:
-        os.close(entry.v2)
-
-
-def attach(path: str, pid: int) -> None:
-    """Put a process into the group, in all hierarchies."""
-    entry = open_entry(path)
-    try:
-        enter(entry, pid)
-    finally:
-        close_entry(entry)
-
-
-def processes(path: str) -> List[int]:
-    """The processes in the group itself, in whichever hierarchy, in ascending order."""
-    found: set[int] = set()
-    for root in discover().all_roots():
-        found.update(cgroupfs.numbers(folder(root, path) + "/cgroup.procs"))
-    return sorted(found - {0})  # 0: a process of another PID namespace
-
-
-def holds(path: str, pid: int) -> bool:
-    """Whether a process is in the group in every hierarchy (proc_pid_cgroup(5))."""
-    text = cgroupfs.read_if_there("/proc/%d/cgroup" % pid)
-    hierarchies = discover()
-    if not text:
-        return False
-    found = 0
-    for line in text.splitlines():
-        _number, _controllers, at = line.split(":", 2)
-        found += at == path
-    return found >= len(hierarchies.all_roots())
 
 
 def remove(path: str, timeout: float = REMOVE_TIMEOUT) -> None:

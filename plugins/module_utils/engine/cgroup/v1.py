@@ -36,11 +36,15 @@ def render(controller: str, wanted: Limits, now: Limits, io_weight: str, memsw: 
 
 def _cpu(wanted: Limits, now: Limits) -> List[Write]:
     writes = []
-    shares = wanted.cpu_shares or (wanted.cpu_weight and weights.cpu_shares(wanted.cpu_weight))
-    if shares and shares != (now.cpu_shares or (now.cpu_weight and weights.cpu_shares(now.cpu_weight))):
-        writes.append(Write("cpu", "cpu.shares", str(shares), "cpu_weight"))
     if wanted.cpu_idle is not None and wanted.cpu_idle != now.cpu_idle:
         writes.append(Write("cpu", "cpu.idle", str(int(wanted.cpu_idle)), "cpu_idle"))
+    shares = wanted.cpu_shares or (wanted.cpu_weight and weights.cpu_shares(wanted.cpu_weight))
+    if shares and shares != (now.cpu_shares or (now.cpu_weight and weights.cpu_shares(now.cpu_weight))):
+        weight = Write("cpu", "cpu.shares", str(shares), "cpu_weight")
+        if not now.cpu_idle:
+            writes.insert(0, weight)
+        elif wanted.cpu_idle is False:  # an idle group has no weight, and refuses to be given one
+            writes.append(weight)
     quota = Write("cpu", "cpu.cfs_quota_us", str(wanted.cpu_quota), "cpu_quota")
     period = Write("cpu", "cpu.cfs_period_us", str(wanted.cpu_period), "cpu_period")
     bandwidth = []

@@ -41,8 +41,11 @@ def _simple(controller: str, field: str, file: str, wanted: Limits, now: Limits)
 
 
 def _cpu(wanted: Limits, now: Limits) -> List[Write]:
-    writes = _simple("cpu", "cpu_weight", "cpu.weight", wanted, now) \
-        + _simple("cpu", "cpu_idle", "cpu.idle", wanted, now)
+    writes = _simple("cpu", "cpu_idle", "cpu.idle", wanted, now)
+    if not now.cpu_idle:
+        writes = _simple("cpu", "cpu_weight", "cpu.weight", wanted, now) + writes
+    elif wanted.cpu_idle is False:  # an idle group has no weight, and refuses to be given one
+        writes += _simple("cpu", "cpu_weight", "cpu.weight", wanted, now)
     quota = now.cpu_quota if wanted.cpu_quota is None else wanted.cpu_quota
     period = now.cpu_period if wanted.cpu_period is None else wanted.cpu_period
     burst = _simple("cpu", "cpu_burst", "cpu.max.burst", wanted, now)
