@@ -17,8 +17,10 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Tuple
 
@@ -134,7 +136,7 @@ def option_table(module: str) -> Tuple[Any, ...]:
     """The option table of a module."""
     sys.path.insert(0, str(collection.linked()))
     name = module.partition("_")[2].replace("run", "container").replace("host_info", "instance")
-    return tuple(importlib.import_module("%s.%s" % (PACKAGE, name)).OPTIONS)
+    return tuple(getattr(importlib.import_module("%s.%s" % (PACKAGE, name)), "OPTIONS", ()))
 
 
 def specification(options: Dict[str, Any], indent: int, left_out: Tuple[str, ...] = ()) -> List[str]:
@@ -150,12 +152,11 @@ def specification(options: Dict[str, Any], indent: int, left_out: Tuple[str, ...
         for key, value in (("description", text if isinstance(text, str) else text if len(text) > 1 else text[0]),
                            ("type", entry.get("type", "str")), ("elements", entry.get("elements")),
                            ("required", entry.get("required") or None), ("default", entry.get("default")),
-                           ("choices", entry.get("choices")), ("aliases", entry.get("aliases") or None)):
+                           ("choices", entry.get("choices"))):
             if value is None:
                 continue
-            if isinstance(value, list) and key == "description":
-                lines.append("%s  description:" % pad)
-                lines += ["%s    - %s" % (pad, scalar(each)) for each in value]
+            if key == "description":
+                lines += described(value, pad + "  ")
             else:
                 lines.append("%s  %s: %s" % (pad, key, scalar(value)))
         if entry.get("suboptions"):
@@ -164,8 +165,24 @@ def specification(options: Dict[str, Any], indent: int, left_out: Tuple[str, ...
     return lines
 
 
+def described(text: Any, pad: str) -> List[str]:
+    """A description, paragraphs as a list."""
+    if isinstance(text, str):
+        return ["%sdescription: >-" % pad] + textwrap.wrap(text, 120, initial_indent=pad + "  ",
+                                                           subsequent_indent=pad + "  ", break_on_hyphens=False)
+    lines = ["%sdescription:" % pad]
+    for each in text:
+        lines += ["%s  - >-" % pad] + textwrap.wrap(each, 120, initial_indent=pad + "    ",
+                                                    subsequent_indent=pad + "    ", break_on_hyphens=False)
+    return lines
+
+
 def scalar(value: Any) -> str:
-    """A value in YAML's flow style, which JSON is part of; text is always quoted."""
+    """A value in YAML's flow style; words as they are."""
+    if isinstance(value, str) and re.match(r"^[a-z][a-z_-]*$", value) and value not in ("no", "yes", "on", "off"):
+        return value
+    if isinstance(value, list):
+        return "[%s]" % ", ".join(scalar(each) for each in value)
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -175,7 +192,7 @@ def app_specification(docs: Dict[str, Any]) -> str:
     for variable, module, _heading, left_out in LISTS:
         if module in docs:
             lines += ["      %s:" % variable,
-                      "        description: Each entry takes the options of M(coracle.containers.%s)." % module,
+                      "        description: Each entry takes the options of M(coracle.containers.%s), by their first names." % module,
                       "        type: list", "        elements: dict", "        default: []", "        options:"]
             lines += specification(docs[module]["options"], 10, ROOTS + left_out)
     return "\n".join(lines) + "\n"
@@ -201,9 +218,8 @@ def options_page(docs: Dict[str, Any]) -> str:
     """docs/options.md."""
     lines = [OPTIONS_HEAD.strip("\n")]
     for module in docs:
-        try:
-            table = option_table(module)
-        except ModuleNotFoundError:
+        table = option_table(module)
+        if not table:
             continue
         lines += ["", "## %s" % module, "", docs[module]["short_description"] + ".", "",
                   "| option | type | default | a change is | read back from |", "|---|---|---|---|---|"]
