@@ -18,7 +18,12 @@ def everything() -> None:
     from .engine.cgroup import (  # noqa: F401
         checks, devices, entry, explain, freezer, group, hierarchy, limits, render, request, resource, support, usage, v1,
         v2, weights, write)
+    from .engine.cli import containers, main  # noqa: F401
     from .engine.cli import host as _host  # noqa: F401
+    from .engine.container import (  # noqa: F401
+        bundle, client, desired, keeper, lifecycle, logs, monitor, planning, records as _records, restart, secrets,
+        sockets, steps, wiring)
+    from .engine.container import observe as _observe, resource as _resource  # noqa: F401
     from .engine.host import features, reset  # noqa: F401
     from .engine.kernel import bpf, cgroupfs  # noqa: F401
     from .engine.kernel import mounts, namespaces, paths, processes, syscalls  # noqa: F401

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, List, NamedTuple, Sequence, Tuple
 
-from ..errors import Conflict
+from ..errors import Conflict, InvalidValue
 from ..instance import Instance
 from . import listeners, records
 
@@ -28,13 +28,22 @@ class Published(NamedTuple):
 
 
 def expand(texts: Iterable[str]) -> Tuple[Published, ...]:
-    """The single ports of C([ADDRESS:]HOST[-HOST]:PORT[-PORT]/PROTOCOL), the form that the option table yields."""
+    """The single ports of C([ADDRESS:]HOST[-HOST]:PORT[-PORT]/PROTOCOL), the form that the option table yields.
+
+    Raises:
+        InvalidValue: One does not say the host's port, or has ranges of different length.
+    """
     found = set()
     for text in texts:
         front, _slash, protocol = text.partition("/")
         parts = front.rsplit(":", 2)
-        address = parts[0] if len(parts) == 3 else ""
+        address = parts[0] if len(parts) == 3 and parts[0] != "0.0.0.0" else ""
+        if len(parts) < 2:
+            raise InvalidValue("published_ports", text, "does not say which port of the host",
+                               "Write HOST:CONTAINER, such as 8080:%s" % front)
         host, inner = _range(parts[-2]), _range(parts[-1])
+        if host[1] - host[0] != inner[1] - inner[0]:
+            raise InvalidValue("published_ports", text, "has ranges of different length", "Give both the same length")
         for offset in range(host[1] - host[0] + 1):
             found.add(Published(address, host[0] + offset, inner[0] + offset, protocol or "tcp"))
     return tuple(sorted(found))

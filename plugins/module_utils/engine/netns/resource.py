@@ -1,0 +1,135 @@
+# Copyright (c) 2026, Coracle contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the module C(container_netns) manages: a named network namespace and what connects it."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+from ..errors import InvalidValue
+from ..instance import Instance
+from ..network import attach, observe as looking, publish, spec as specification
+from ..network.observe import Observed
+from ..network.spec import NetnsSpec
+from ..plan import LIVE, RECREATE, Change, Difference, Plan
+
+_OF_ATTACHMENT = ("network", "interface", "ipv4_address", "mac_address", "aliases")
+_STEPS = (
+    ("update_network", ("network", "net.", "nftables")),
+    ("connect", ("interface", "ipv4_address", "mac_address", "aliases")),
+    ("route", ("routes", "default_route", "loopback")),
+    ("set_sysctls", ("sysctls",)),
+    ("publish", ("published_ports",)),
+)
+"""The changes of a namespace that is there, and what each brings about; all are live."""
+
+
+class Desired(NamedTuple):
+    """How a namespace shall be.
+
+    Attributes:
+        name: Of the namespace.
+        spec: C(None) where it shall not be there.
+        options: For the comparison.
+    """
+
+    name: str
+    spec: Optional[NetnsSpec]
+    options: Mapping[str, Any]
+
+
+class Current(NamedTuple):
+    """How a namespace is: what was observed, and the same as options."""
+
+    seen: Observed
+    options: Mapping[str, Any]
+
+
+def key(params: Mapping[str, Any]) -> str:
+    """The namespace's name."""
+    return str(params["name"])
+
+
+def resolve(instance: Instance, params: Mapping[str, Any]) -> Desired:
+    """The complete specification of what the task asks for."""
+    name = params["name"]
+    if params["state"] == "absent":
+        return Desired(name, None, {})
+    request = {option: params[option] for option in _OF_ATTACHMENT if params[option] is not None}
+    routes = None if params["routes"] is None else [
+        (each["destination"], each["gateway"], each["metric"]) for each in params["routes"]]
+    if routes is not None and len(set(routes)) < len(routes):
+        raise InvalidValue("routes", params["routes"], "names a route twice", "Name each route once")
+    wanted = [request] if request else []
+    spec = specification.settle(instance, name, params["mode"], wanted, routes, params["sysctls"],
+                                params["published_ports"] or ())
+    options: Dict[str, Any] = {"mode": spec.mode}
+    if spec.attachments:
+        options.update(specification.attachment_view(spec.attachments[0]))
+        options["published_ports"] = publish.contract(spec.published)
+    if spec.routes is not None:
+        options["routes"] = _shown(spec.routes)
+    if params["sysctls"] is not None:
+        options["sysctls"] = dict(spec.sysctls)
+    return Desired(name, spec, options)
+
+
+def observe(instance: Instance, desired: Desired) -> Current:
+    """What the kernel tells of the namespace."""
+    seen = looking.observe(instance, desired.spec or NetnsSpec(desired.name))
+    if desired.spec is None or not seen.exists:
+        return Current(seen, dict.fromkeys(desired.options))
+    options: Dict[str, Any] = {"mode": seen.mode, "routes": _shown(seen.routes),
+                               "sysctls": dict(seen.sysctls),
+                               "published_ports": publish.contract(seen.published)}
+    if seen.attachments:
+        options.update(seen.attachments[0])
+    else:
+        options.update(dict.fromkeys(_OF_ATTACHMENT))
+    return Current(seen, options)
+
+
+def plan(desired: Desired, observed: Current, differences: Sequence[Difference]) -> Plan:
+    """The steps that lead from what is to what shall be."""
+    seen = observed.seen
+    if desired.spec is None:
+        return (Change("remove", desired.name),) if seen.exists or seen.traces else ()
+    differences = tuple(differences)
+    if not seen.exists:
+        return (Change("create", desired.name, LIVE, differences),)
+    if any(each.option == "mode" for each in differences):
+        return (Change("recreate", desired.name, RECREATE, differences),)
+    steps: List[Change] = []
+    both = differences + seen.drift
+    for action, options in _STEPS:
+        of_step = tuple(each for each in both if _belongs(each.option, options))
+        if of_step:
+            target = desired.spec.attachments[0].network.name if action == "update_network" else desired.name
+            steps.append(Change(action, target, LIVE, of_step))
+    steps.extend(Change("disconnect", "%s from %s" % (interface, network), LIVE)
+                 for network, interface in seen.surplus)
+    return tuple(steps)
+
+
+def apply(instance: Instance, desired: Desired, _observed: Current, steps: Plan) -> Dict[str, Any]:
+    """Carry the steps out; those on a namespace that stays are one walk that does what is missing."""
+    if desired.spec is None:
+        attach.remove(instance, desired.name)
+    else:
+        attach.apply(instance, desired.spec, anew=any(step.action == "recreate" for step in steps))
+    return {}
+
+
+def report(instance: Instance, desired: Desired, _observed: Current) -> Dict[str, Any]:
+    """The namespace's full state."""
+    return looking.describe(instance, desired.name)
+
+
+def _belongs(option: str, options: Tuple[str, ...]) -> bool:
+    return any(option == each or each.endswith(".") and option.startswith(each) for each in options)
+
+
+def _shown(routes: Sequence[Tuple[str, str, int]]) -> List[Dict[str, Any]]:
+    return [{"destination": destination, "gateway": gateway, "metric": metric}
+            for destination, gateway, metric in sorted(routes)]
