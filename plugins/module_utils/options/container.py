@@ -7,25 +7,21 @@ from __future__ import annotations
 
 import re
 import signal
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 from .. import values
 from ..option import NOT_COMPARED, UNORDERED, Option
+from ..engine.container import secrets
 from ..engine.plan import LIVE, RECREATE
 from .limits import LIMITS
+from .ports import PUBLISHED_FORM, host_name, ipv4_address, mac_address, published_port
 
-_SECRET = re.compile(r"pass|secret|token|credential|(^|_)key($|_)|api_?key|private", re.IGNORECASE)
 _RLIMITS = ("as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss",
             "rtprio", "rttime", "sigpending", "stack")
 _INFINITY = (1 << 64) - 1
 _SYSCTL = re.compile(r"^(net\.|fs\.mqueue\.|kernel\.(msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)$)"
                      r"[a-zA-Z0-9_.*/-]*$")
 _PATH_FORM = "an absolute path such as /srv/app"
-
-
-def mask_environment(environment: Dict[str, str]) -> Dict[str, str]:
-    """The environment with the values of variables that sound secret hidden."""
-    return {key: "********" if _SECRET.search(key) else value for key, value in environment.items()}
 
 
 def _environment(value: Any) -> Dict[str, str]:
@@ -162,6 +158,10 @@ def check_mount(row: Dict[str, Any]) -> Dict[str, Any]:
     return row
 
 
+def _mounts(value: Any) -> List[Dict[str, Any]]:
+    return [check_mount(row) for row in value]
+
+
 def _etc_hosts(value: Any) -> Dict[str, str]:
     import socket  # pylint: disable=import-outside-toplevel
     for name, address in value.items():
@@ -175,19 +175,13 @@ def _etc_hosts(value: Any) -> Dict[str, str]:
     return {str(name): str(address) for name, address in value.items()}
 
 
-def _address(value: Any) -> str:
+def ip_address(value: Any) -> str:
+    """An IPv4 or IPv6 address."""
     import ipaddress  # pylint: disable=import-outside-toplevel
     try:
         return str(ipaddress.ip_address(str(value)))
     except ValueError:
         raise ValueError("is no IP address")
-
-
-def _mac(value: Any) -> str:
-    text = str(value).lower()
-    if not re.match(r"^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$", text):
-        raise ValueError("is no unicast MAC address")
-    return text
 
 
 def _arguments(value: Any) -> str:
@@ -209,17 +203,10 @@ _MOUNT = (
 )
 _NETWORK = (
     Option("name", required=True, parse=values.name, form="the name of a network"),
-    Option("ipv4_address", parse=_address, form="an address such as 10.209.0.10"),
-    Option("mac_address", parse=_mac, form="an address such as 02:42:0a:d1:00:05"),
-    Option("aliases", type="list", elements="str", parse=_hostname, form="a host name"),
+    Option("ipv4_address", parse=ipv4_address, form="an address such as 10.209.0.10"),
+    Option("mac_address", parse=mac_address, form="an address such as 02:42:0a:d1:00:05"),
+    Option("aliases", type="list", elements="str", parse=host_name, form="a host name"),
 )
-
-
-def _published_port(value: Any) -> str:
-    if not re.match(r"^(?:(?:\[[0-9a-fA-F:]+\]|[0-9.]+):)?(?:\d{1,5}(?:-\d{1,5})?:)?\d{1,5}(?:-\d{1,5})?"
-                    r"(?:/(?:tcp|udp|sctp))?$", str(value)):
-        raise ValueError("is no port to publish")
-    return str(value)
 
 
 RECORD = "what was last applied (container.json)"
@@ -239,7 +226,7 @@ _PROCESS = (
     Option("command", type="list", elements="str", parse=_arguments, disruption=RECREATE, read_from=RECORD),
     Option("entrypoint", type="list", elements="str", parse=_arguments, disruption=RECREATE, read_from=RECORD),
     Option("env", type="dict", parse=_environment, form="a mapping of names to quoted strings",
-           disruption=RECREATE, mask=mask_environment, read_from=RECORD),
+           disruption=RECREATE, mask=secrets.mask, read_from=RECORD),
     Option("working_dir", parse=values.absolute_path, form=_PATH_FORM, disruption=RECREATE, read_from=RECORD),
     Option("user", parse=_user, form="NAME, UID, NAME:GROUP or UID:GID", disruption=RECREATE, read_from=RECORD),
     Option("groups", type="list", elements="str", disruption=RECREATE, read_from=RECORD),
@@ -258,7 +245,8 @@ _PROCESS = (
            disruption=LIVE, read_from=RECORD),
 )
 _FILES = (
-    Option("mounts", type="list", elements="dict", options=_MOUNT, disruption=RECREATE, read_from=RECORD),
+    Option("mounts", type="list", elements="dict", options=_MOUNT, parse=_mounts,
+           form="for each mount a target, a source unless it is a tmpfs, and size and mode only for a tmpfs", disruption=RECREATE, read_from=RECORD),
     Option("volumes", type="list", elements="str", parse=_volume, compare=NOT_COMPARED,
            form="SOURCE:TARGET[:OPTIONS] with an absolute path or a volume's name as the source"),
     Option("read_only", type="bool", default=False, disruption=RECREATE, read_from=RECORD),
@@ -283,12 +271,12 @@ _NET = (
            form="bridge, none, host, container:NAME or the name of a network"),
     Option("networks", type="list", elements="dict", options=_NETWORK, disruption=LIVE,
            read_from="netlink inside the namespace"),
-    Option("published_ports", type="list", elements="str", parse=_published_port, compare=UNORDERED,
-           aliases=("ports",), form="[ADDRESS:]HOST:CONTAINER[/PROTOCOL] as Docker writes it",
+    Option("published_ports", type="list", elements="str", parse=published_port, compare=UNORDERED,
+           aliases=("ports",), form=PUBLISHED_FORM,
            disruption=LIVE, read_from="the nftables table"),
     Option("etc_hosts", type="dict", parse=_etc_hosts, form="a mapping of names to addresses",
            disruption=LIVE, read_from="the container's hosts file"),
-    Option("dns_servers", type="list", elements="str", parse=_address, form="an address", disruption=LIVE,
+    Option("dns_servers", type="list", elements="str", parse=ip_address, form="an address", disruption=LIVE,
            read_from="the container's resolv.conf"),
     Option("dns_search_domains", type="list", elements="str", parse=_hostname, form="a domain", disruption=LIVE,
            read_from="the container's resolv.conf"),

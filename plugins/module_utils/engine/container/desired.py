@@ -9,9 +9,16 @@ import os
 import re
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 
+from ..cgroup import checks, request, support
+from ..cgroup.hierarchy import discover
+from ..cgroup.limits import NOTHING, Limits
+from ..cgroup.render import rounded
 from ..errors import Conflict, InvalidValue, NotFound
 from ..image import images
 from ..instance import Instance
+from ..network import publish
+from ..network.spec import NetnsSpec
+from . import wiring
 
 NOT_OPTIONS = ("name", "state", "detach", "recreate", "keep_volumes", "volumes", "state_root", "run_root",
                "cgroup_root")
@@ -26,6 +33,8 @@ class Desired(NamedTuple):
         full: The container's options, values inherited from the image resolved; empty where no image was named.
         options: Those of them that are compared with the container as it is.
         image: The image, if one was named.
+        limits: What it shall be held to, as the kernel rounds it.
+        netns: Its network, settled; where it shall run.
     """
 
     name: str
@@ -33,6 +42,8 @@ class Desired(NamedTuple):
     full: Mapping[str, Any] = {}
     options: Mapping[str, Any] = {}
     image: Optional[images.Image] = None
+    limits: Limits = NOTHING
+    netns: Optional[NetnsSpec] = None
     recreate: bool = False
     detach: bool = True
     keep_volumes: bool = True
@@ -56,12 +67,24 @@ def resolve(instance: Instance, params: Mapping[str, Any]) -> Desired:
                        "Bring it there first with coracle.containers.container_image")
     full = _full(params, image)
     _check(full, params)
-    compared = {} if state == "stopped" else _compared(full, image)
-    return plain._replace(full=full, image=image, options=compared)
+    limits = _limits(instance, full)
+    plain = plain._replace(full=full, image=image, limits=limits)
+    if state == "stopped":
+        return plain._replace(options=dict(full, image=image.id))
+    netns = wiring.settle(instance, name, full)
+    return plain._replace(netns=netns, options=dict(full, image=image.id, networks=wiring.view(netns)))
 
 
-def _compared(full: Dict[str, Any], image: images.Image) -> Dict[str, Any]:
-    return dict(full, image=image.id)
+def _limits(instance: Instance, full: Dict[str, Any]) -> Limits:
+    """The limits, checked against what this host has and rounded as its kernel does; the options likewise."""
+    path = instance.cgroup("any")  # what a new group below the root can have
+    limits = request.from_options(full)
+    hierarchies = discover()
+    checks.check(hierarchies, path, limits, NOTHING,
+                 {"cpu_quota": "cpus" if full["cpus"] is not None else "cpu_quota"})
+    limits = rounded(support.layout(hierarchies, path), limits)
+    full.update(dict.fromkeys(request.NAMES), **request.said(full, limits))
+    return limits
 
 
 def _full(params: Mapping[str, Any], image: images.Image) -> Dict[str, Any]:
@@ -80,7 +103,8 @@ def _full(params: Mapping[str, Any], image: images.Image) -> Dict[str, Any]:
     full["stop_signal"] = full["stop_signal"] or _signal_of(config.get("StopSignal"))
     full["hostname"] = full["hostname"] or default_hostname(params["name"])
     full["mounts"] = _mounts(params)
-    for key in ("groups", "capabilities", "cap_drop", "ulimits", "networks", "published_ports",
+    full["published_ports"] = publish.contract(publish.expand(full["published_ports"] or []))
+    for key in ("groups", "capabilities", "cap_drop", "ulimits", "networks",
                 "dns_servers", "dns_search_domains", "dns_opts"):
         full[key] = full[key] or []
     for key in ("sysctls", "etc_hosts"):

@@ -103,7 +103,7 @@ class Keeper:
         try:
             link.settimeout(5)
             request = sockets.receive(link) if sockets.peer_is_owner(link) else None
-            if request is not None:
+            if request is not None and not (request["do"] == "adopt" and request["name"] in self.watched()):
                 link.settimeout(None)
                 self.fork(request["name"], request, link)
         except (OSError, ValueError, KeyError) as error:
@@ -167,13 +167,8 @@ class Keeper:
             self.adopt(name)
 
     def adopt(self, name: str) -> None:
-        """Give a monitor to one container if it was running and has none."""
-        if name in self.watched():
-            return
-        live = records.read_live(self.instance, name)
-        if live.monitor is not None and processes.alive(live.monitor):
-            return
-        if live.init is not None:
+        """Give a monitor to one container if it has something to watch and nobody who does."""
+        if name not in self.watched() and monitor.orphaned(self.instance, name):
             self.fork(name, {"do": "adopt"}, None)
 
 

@@ -22,7 +22,7 @@ from ..cgroup import group
 from ..errors import EngineError
 from ..instance import Instance
 from ..kernel import processes
-from ..runtime import create, start
+from ..runtime import create, delete
 from ..store import files, locks
 from . import logs, records, restart, sockets
 
@@ -40,6 +40,8 @@ def main(instance: Instance, name: str, request: Dict[str, Any], link: Optional[
     """
     processes.set_name("coracle:" + name)
     os.setsid()
+    if request["do"] == "adopt" and not orphaned(instance, name):
+        return 0
     watch = Monitor(instance, name)
     if request["do"] == "start":
         try:
@@ -50,11 +52,21 @@ def main(instance: Instance, name: str, request: Dict[str, Any], link: Optional[
                 facts = error.facts if isinstance(error, EngineError) else {}
                 sockets.send(link, {"error": str(error), "facts": facts})
             return 0
-    elif not watch.adopt():
-        return 0
+    else:
+        watch.adopt()
     watch.run(link)
     watch.release()
     return 0
+
+
+def orphaned(instance: Instance, name: str) -> bool:
+    """Whether a container has something to watch and nobody who does."""
+    live = records.read_live(instance, name)
+    if live.monitor is not None and processes.alive(live.monitor):
+        return False
+    if not os.path.isdir(records.run_folder(instance, name)):
+        return False
+    return live.init is not None or records.read_status(instance, name).status == "restarting"
 
 
 class Monitor:
@@ -64,6 +76,7 @@ class Monitor:
         self.instance = instance
         self.name = name
         self.status = records.read_status(instance, name)
+        self.runtime = records.run_folder(instance, name, "runtime")
         self.me = processes.identify(os.getpid())
         self.init: Optional[processes.Process] = None
         self.pidfd = -1
@@ -80,6 +93,7 @@ class Monitor:
         for stream in ("stdout", "stderr"):
             self.streams[os.open(self.fifo(stream), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)] = stream
         self.control = sockets.listen(records.run_folder(instance, name, "monitor.sock"))
+        records.write_monitor(instance, name, self.me)
 
     def read_options(self) -> None:
         """Learn what was last asked for."""
@@ -111,12 +125,15 @@ class Monitor:
         # the container's writes wait for the next monitor instead of failing with EPIPE.
         ends = [os.open(self.fifo(stream), os.O_RDWR | os.O_CLOEXEC) for stream in ("stdout", "stderr")]
         null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        self.note(status="running", started_at=logs.timestamp(), finished_at=None, exit_code=None, oom_killed=False,
+                  error=None, log_offset=self.log.length)
         try:
             for end in ends:
                 os.fchown(end, user["uid"], user["gid"])
             created = create.create(
-                records.folder(self.instance, self.name), records.run_folder(self.instance, self.name, "runtime"),
-                config=config, stdin=null, stdout=ends[0], stderr=ends[1], init=bool(self.options.get("init")))
+                records.folder(self.instance, self.name), self.runtime, config,
+                identity=self.name, stdin=null, stdout=ends[0], stderr=ends[1], cgroup=self.instance.cgroup(self.name),
+                init=bool(self.options.get("init")), wait=False)
         finally:
             for end in ends + [null]:
                 os.close(end)
@@ -125,37 +142,20 @@ class Monitor:
         self.init = processes.Process(created.pid, created.start_time)
         self.began = time.monotonic()
         self.again_at = None
-        files.remove(records.run_folder(self.instance, self.name, "exit.json"))
-        records.write_live(self.instance, self.name, records.Live(self.init, self.me))
-        self.note(status="running", started_at=logs.timestamp(), finished_at=None, exit_code=None, oom_killed=False,
-                  error=None, log_offset=self.log.length)
-        try:
-            start.start(records.run_folder(self.instance, self.name, "runtime"))
-        except BaseException:
-            group.kill(self.instance.cgroup(self.name))
-            processes.send_signal(self.pidfd, signal.SIGKILL)
-            os.waitpid(created.pid, 0)
-            os.close(self.pidfd)
-            self.pidfd, self.child, self.init = -1, False, None
-            self.clean()
-            raise
 
-    def adopt(self) -> bool:
-        """Take over a container that another monitor watched; say whether there is anything to watch."""
+    def adopt(self) -> None:
+        """Take over a container that another monitor watched."""
         live = records.read_live(self.instance, self.name)
-        if live.monitor is not None and live.monitor != self.me and processes.alive(live.monitor):
-            return False
-        if live.init is None:
-            return False
         self.init = live.init
-        handle = processes.open_pidfd(live.init)
-        records.write_live(self.instance, self.name, records.Live(self.init, self.me))
         self.began = time.monotonic()
+        if live.init is None:  # the other one ended between two runs of the container
+            self.consider(self.status.exit_code, 0.0)
+            return
+        handle = processes.open_pidfd(live.init)
         if handle is None:
             self.ended(self.noted_exit())
         else:
             self.pidfd = handle
-        return True
 
     # The loop
 
@@ -288,12 +288,12 @@ class Monitor:
                   error=None if code is not None else "the exit status was not seen by any monitor")
         self.clean()
         self.consider(code, time.monotonic() - self.began)
-        records.write_live(self.instance, self.name, records.Live(None, self.me))
 
     def clean(self) -> None:
         """Remove what the runtime made for the run that has ended."""
-        from ..runtime import delete  # pylint: disable=import-outside-toplevel
-        delete.delete(records.run_folder(self.instance, self.name, "runtime"), force=True)
+        if os.path.exists(os.path.join(self.runtime, "state.json")):
+            delete.delete(self.runtime, force=True)
+        files.remove(records.run_folder(self.instance, self.name, "exit.json"))
 
     def consider(self, code: Optional[int], ran_for: float) -> None:
         """Set the time of the next start, if the policy wants one."""
@@ -306,7 +306,6 @@ class Monitor:
         """Note that it could not be started."""
         self.init = None
         self.note(status="exited", exit_code=None, finished_at=logs.timestamp(), error=why)
-        records.write_live(self.instance, self.name, records.Live(None, self.me))
 
     def note(self, **fields: Any) -> None:
         """Change the status on disk."""

@@ -9,7 +9,8 @@
     STATE/containers/NAME/container.log    its output
     STATE/containers/NAME/upper, work      its writable layer
     RUN/containers/NAME/rootfs             where its root is mounted
-    RUN/containers/NAME/live.json          the numbers of its processes
+    RUN/containers/NAME/runtime            the runtime's state of it, with the number of its first process
+    RUN/containers/NAME/monitor.json       the number of its monitor
     RUN/containers/NAME/stdout, stderr     FIFOs between it and its monitor
 """
 
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional
 
 from ..errors import Corrupt
 from ..instance import Instance
@@ -74,7 +75,12 @@ class Status(NamedTuple):
 
 
 class Live(NamedTuple):
-    """The processes of a container that runs, or ran, since the host was booted."""
+    """The processes of a container that runs, or ran, since the host was booted.
+
+    Attributes:
+        init: Its first process, as the runtime's state tells; it may have ended.
+        monitor: Who watches it, or did.
+    """
 
     init: Optional[processes.Process] = None
     monitor: Optional[processes.Process] = None
@@ -128,14 +134,16 @@ def write_status(instance: Instance, name: str, status: Status) -> None:
 
 def read_live(instance: Instance, name: str) -> Live:
     """The processes as last noted; whether they live is for the caller to see."""
-    document = _load(run_folder(instance, name, "live.json")) or {}
-    return Live(*(_process(document.get(field)) for field in Live._fields))
+    watched = _load(run_folder(instance, name, "monitor.json")) or {}
+    created = _load(run_folder(instance, name, "runtime", "state.json")) or {}
+    return Live(processes.Process(created["pid"], created["start_time"]) if created.get("pid") else None,
+                processes.Process(watched["pid"], watched["start_time"]) if watched else None)
 
 
-def write_live(instance: Instance, name: str, live: Live) -> None:
-    """Note the processes."""
-    document: Mapping[str, Any] = {key: list(value) if value else None for key, value in live._asdict().items()}
-    files.write_json(run_folder(instance, name, "live.json"), document, durable=False)
+def write_monitor(instance: Instance, name: str, monitor: Optional[processes.Process]) -> None:
+    """Note who watches the container."""
+    if monitor is not None:
+        files.write_json(run_folder(instance, name, "monitor.json"), monitor._asdict(), durable=False)
 
 
 def remove(instance: Instance, name: str) -> None:
@@ -148,6 +156,25 @@ def remove(instance: Instance, name: str) -> None:
             shutil.rmtree(doomed)
 
 
+def set_aside(instance: Instance, name: str) -> str:
+    """Move the folder of a stopped container out of the way; return where it is."""
+    kept = instance.state("containers", ".kept-" + name)
+    if os.path.isdir(kept):
+        shutil.rmtree(kept)
+    os.rename(folder(instance, name), kept)
+    return kept
+
+
+def put_back(instance: Instance, name: str, kept: str) -> None:
+    """Undo C(set_aside)."""
+    os.rename(kept, folder(instance, name))
+
+
+def discard(kept: str) -> None:
+    """Delete what was set aside."""
+    shutil.rmtree(kept)
+
+
 def sweep(instance: Instance) -> None:
     """Delete what interrupted removals have left."""
     for parent in (instance.state("containers"), instance.run("containers")):
@@ -156,10 +183,6 @@ def sweep(instance: Instance) -> None:
         for name in os.listdir(parent):
             if name.startswith(".removed-"):
                 shutil.rmtree(os.path.join(parent, name), ignore_errors=True)
-
-
-def _process(pair: Any) -> Optional[processes.Process]:
-    return processes.Process(int(pair[0]), int(pair[1])) if pair else None
 
 
 def _load(path: str) -> Any:
