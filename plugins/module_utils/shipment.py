@@ -34,6 +34,6 @@ def everything() -> None:
         spec, sysctls)
     from .engine.kernel import capabilities, clone  # noqa: F401
     from .engine.runtime import (  # noqa: F401
-        cgroup_mount, checks, child, create, delete, devices, hooks, identity, init, isolation, kill, launch, masks,
+        cgroup_mount, checks, child, create, delete, devices, exec, hooks, identity, init, isolation, kill, launch, masks,
         mount_options, parameters, record, report, rootfs, seal, spec, start, state, users)
     from .engine.store import files, locks  # noqa: F401

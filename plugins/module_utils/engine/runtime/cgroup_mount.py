@@ -92,9 +92,9 @@ def _link(root: paths.Root, destination: str, name: str, target: str) -> None:
         os.close(handle)
 
 
-def setting_of(folder: str) -> str:
+def setting_of(folder: str, mounted: List[mounts.Mount]) -> str:
     """The mount options that name a v1 hierarchy again: its controllers, or C(name=...)."""
-    found = mounts.at(folder)
+    found = mounts.at(folder, mounted)
     options = found.super_options if found is not None else ()
     named = [each for each in options if each.startswith("name=")]
     flags = ("rw", "ro", "xattr", "noprefix", "cpuset_v2_mode", "favordynmods", "none", "clone_children")

@@ -9,12 +9,11 @@ written to the report pipe, and the process ends; it never returns.
 
 from __future__ import annotations
 
-import errno
 import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..errors import KernelError
-from ..kernel import capabilities, mounts, namespaces, paths, processes
+from ..kernel import mounts, namespaces, paths, processes
 from ..kernel.syscalls import call, try_call
 from . import (cgroup_mount, devices, hooks, identity, init, isolation, launch, masks, parameters, record, report,
                rootfs)
@@ -70,15 +69,9 @@ class Plan(NamedTuple):
     filter: Optional[Any]
 
 
-class Stage:
-    """What is being done, for the report of a failure."""
-
-    name = "set-up"
-
-
 def run(plan: Plan) -> None:
     """Do it all; never returns."""
-    stage = Stage()
+    stage = launch.Stage()
     try:
         _set_up(plan, stage)
     except BaseException as error:  # pylint: disable=broad-except
@@ -99,7 +92,7 @@ def _await_go(plan: Plan) -> None:
         os._exit(1)
 
 
-def _set_up(plan: Plan, stage: Stage) -> None:
+def _set_up(plan: Plan, stage: launch.Stage) -> None:
     config = plan.config
     linux = config.get("linux") or {}
     launch.reset_signals()
@@ -113,7 +106,7 @@ def _set_up(plan: Plan, stage: Stage) -> None:
     if plan.late:
         namespaces.unshare(plan.late)
     if in_user_namespace:
-        _become_root(linux)
+        launch.become_root()
         processes.set_dumpable(False)
     if linux.get("timeOffsets") or "time" in plan.request.new:
         _enter_time(plan, linux.get("timeOffsets") or {})
@@ -155,26 +148,10 @@ def _set_up(plan: Plan, stage: Stage) -> None:
     _become(plan, stage, root)
 
 
-def _become(plan: Plan, stage: Stage, root: paths.Root) -> None:
+def _become(plan: Plan, stage: launch.Stage, root: paths.Root) -> None:
     """The part after the root has changed."""
     process = plan.config.get("process") or {}
-    stage.name = "process.rlimits"
-    identity.set_limits(plan.who)
-    stage.name = "process.scheduler"
-    identity.set_priorities(plan.who)
-    stage.name = "process.cwd"
-    entered = _try_folder(root, process.get("cwd") or "/")
-    if plan.filter is not None and not plan.who.no_new_privileges:
-        stage.name = "linux.seccomp"
-        plan.filter.install()
-    stage.name = "process.user"
-    identity.become(plan.who)
-    if plan.who.no_new_privileges:
-        stage.name = "process.noNewPrivileges"
-        capabilities.set_no_new_privileges()
-    stage.name = "process.cwd"
-    if not entered:
-        launch.enter_folder(root.handle, process.get("cwd") or "/")
+    launch.assume(plan.who, plan.filter, root.handle, process.get("cwd") or "/", stage)
     root.close()
     launch.place_stdio(plan.stdio)
 
@@ -201,7 +178,7 @@ def _become(plan: Plan, stage: Stage, root: paths.Root) -> None:
     launch.execute(plan.args, plan.env, plan.preserved)
 
 
-def _put_together(plan: Plan, stage: Stage, linux: Dict[str, Any], in_user_namespace: bool) -> paths.Root:
+def _put_together(plan: Plan, stage: launch.Stage, linux: Dict[str, Any], in_user_namespace: bool) -> paths.Root:
     """The root file system with all that is mounted in it, before it becomes the root."""
     config = plan.config
     stage.name = "root (%s)" % plan.root
@@ -233,7 +210,7 @@ def _make_cwd(root: paths.Root, config: Dict[str, Any]) -> None:
         os.close(root.make_folders(cwd))
 
 
-def _hooks(plan: Plan, stage: Stage) -> None:
+def _hooks(plan: Plan, stage: launch.Stage) -> None:
     """Let the creator run its hooks, then run those of this namespace."""
     wanted = plan.config.get("hooks") or {}
     if wanted.get("prestart") or wanted.get("createRuntime"):
@@ -243,16 +220,6 @@ def _hooks(plan: Plan, stage: Stage) -> None:
     if wanted.get("createContainer"):
         stage.name = "hooks.createContainer"
         hooks.run_all("createContainer", wanted["createContainer"], record.encode(plan.record, "creating", os.getpid()))
-
-
-def _become_root(linux: Dict[str, Any]) -> None:
-    """In a new user namespace nobody is anybody yet: become its root."""
-    try:
-        os.setgroups([])
-    except PermissionError:
-        pass  # /proc/self/setgroups says deny: an unprivileged creator may not drop groups
-    os.setresgid(0, 0, 0)
-    os.setresuid(0, 0, 0)
 
 
 def _enter_time(plan: Plan, offsets: Dict[str, Dict[str, int]]) -> None:
@@ -278,14 +245,3 @@ def _join_keyring(name: str) -> None:
     result = try_call("keyctl", _KEYCTL_JOIN_SESSION_KEYRING, os.fsencode(name))
     if result < 0 and result not in (-38, -1):  # a kernel without keys, or a seccomp filter that hides them
         raise KernelError("keyctl(JOIN_SESSION_KEYRING)", -result, name)
-
-
-def _try_folder(root: paths.Root, cwd: str) -> bool:
-    """Enter the working directory with the creator's rights; where they do not suffice, the user's are tried later."""
-    try:
-        launch.enter_folder(root.handle, cwd)
-    except KernelError as error:
-        if error.errno == errno.EACCES:
-            return False
-        raise
-    return True

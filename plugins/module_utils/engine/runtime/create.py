@@ -14,7 +14,7 @@ import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from ..errors import Conflict, EngineError, InvalidValue
-from ..kernel import clone, namespaces, processes
+from ..kernel import clone, mounts, processes
 from ..store import files
 from . import (cgroup_mount, child, devices, hooks, identity, isolation, launch, record, report, rootfs, spec)
 
@@ -146,7 +146,7 @@ def _create(bundle: str, root: str, state_dir: str, config: Dict[str, Any], cont
             cgroups=_cgroups(config, options.cgroup, request), stdio=(options.stdin, options.stdout, options.stderr),
             preserved=options.preserved, report=reporting, go=going, start=start, result=result, proc=proc,
             record=kept, keyring="_ses." + name if options.keyring else "", pivot=options.pivot, init=options.init,
-            filter=None)
+            filter=launch.filter_of(config))
         made = isolation.make_child(request, born, direct)
         if made.pid == 0:
             os.close(go)
@@ -269,9 +269,9 @@ def _cgroups(config: Dict[str, Any], path: str, request: isolation.Request) -> c
     from ..cgroup import hierarchy  # pylint: disable=import-outside-toplevel
     found = hierarchy.discover()
     own = "cgroup" in request.new
-    rows = []
-    for folder in found.folders:
-        rows.append((os.path.basename(folder), cgroup_mount.setting_of(folder), hierarchy.folder(folder, path or "/")))
+    mounted = mounts.table()
+    rows = [(os.path.basename(folder), cgroup_mount.setting_of(folder, mounted), hierarchy.folder(folder, path or "/"))
+            for folder in found.folders]
     v2 = hierarchy.folder(found.v2, path or "/") if found.v2 else None
     return cgroup_mount.Cgroups(tuple(rows), v2, os.path.basename(found.v2) if found.v2 and rows else "", own)
 
@@ -282,21 +282,7 @@ def _prepare(pid: int, config: Dict[str, Any], plan: child.Plan) -> None:
         isolation.write_maps(pid, config.get("linux") or {})
     if plan.request.has("user"):
         identity.raise_limits(pid, plan.who)
-    if plan.who.oom_score_adj is not None:
-        try:
-            _put("/proc/%d/oom_score_adj" % pid, b"%d" % plan.who.oom_score_adj)
-        except PermissionError as error:
-            raise EngineError("process.oomScoreAdj: %d is below what this host allows" % plan.who.oom_score_adj,
-                              "Lowering it needs CAP_SYS_RESOURCE", errno=error.errno, path="process.oomScoreAdj") from error
-
-
-def _put(path: str, content: bytes) -> None:
-    """Write to a file of the kernel's."""
-    handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(handle, content)
-    finally:
-        os.close(handle)
+    launch.set_oom_score(pid, plan.who)
 
 
 def _fifo(path: str, undo: List[Callable[[], Any]]) -> int:

@@ -14,12 +14,20 @@ import fcntl
 import os
 import signal
 import sys
-from typing import Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence
 
-from ..kernel import clone, paths
+from ..errors import EngineError, KernelError
+from ..kernel import capabilities, clone, paths
+from . import identity
 
 DEFAULT_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where a program is searched whose environment has no PATH."""
+
+
+class Stage:
+    """What is being done, for the report of a failure."""
+
+    name = "set-up"
 
 
 def seal_imports() -> None:
@@ -82,6 +90,43 @@ def enter_folder(root: int, cwd: str) -> None:
         raise OSError(errno.ENOENT, "lies outside of the container's root", cwd)
 
 
+def assume(who: identity.Identity, syscall_filter: Optional[Any], root: int, cwd: str, stage: Stage) -> None:
+    """Become the program's user in its working directory, with its limits and rights.
+
+    Args:
+        syscall_filter: Installed here unless there are no new privileges: then it waits for the last moment.
+        root: Descriptor of the root.
+    """
+    stage.name = "process.rlimits"
+    identity.set_limits(who)
+    stage.name = "process.scheduler"
+    identity.set_priorities(who)
+    stage.name = "process.cwd"
+    entered = _try_folder(root, cwd)
+    if syscall_filter is not None and not who.no_new_privileges:
+        stage.name = "linux.seccomp"
+        syscall_filter.install()
+    stage.name = "process.user"
+    identity.become(who)
+    if who.no_new_privileges:
+        stage.name = "process.noNewPrivileges"
+        capabilities.set_no_new_privileges()
+    stage.name = "process.cwd"
+    if not entered:
+        enter_folder(root, cwd)
+
+
+def _try_folder(root: int, cwd: str) -> bool:
+    """Enter the working directory with the creator's rights; where they do not suffice, the user's are tried later."""
+    try:
+        enter_folder(root, cwd)
+    except KernelError as error:
+        if error.errno == errno.EACCES:
+            return False
+        raise
+    return True
+
+
 def execute(args: List[bytes], env: Dict[bytes, bytes], preserved: int) -> None:
     """Become the program; returns only by an exception.
 
@@ -107,4 +152,53 @@ def execute(args: List[bytes], env: Dict[bytes, bytes], preserved: int) -> None:
     raise OSError(failure, os.strerror(failure) + " in $PATH", name)
 
 
-Descriptors = Tuple[int, int, int]
+def become_root() -> None:
+    """In a user namespace just entered nobody is anybody yet: become its root."""
+    try:
+        os.setgroups([])
+    except PermissionError:
+        pass  # /proc/self/setgroups says deny: an unprivileged creator may not drop groups
+    os.setresgid(0, 0, 0)
+    os.setresuid(0, 0, 0)
+
+
+def set_oom_score(pid: int, who: identity.Identity) -> None:
+    """From the host: how gladly the kernel kills a process when memory is short (proc_pid_oom_score_adj(5)).
+
+    Raises:
+        EngineError: It is lower than the host allows.
+    """
+    if who.oom_score_adj is None:
+        return
+    handle = os.open("/proc/%d/oom_score_adj" % pid, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(handle, b"%d" % who.oom_score_adj)
+    except PermissionError as error:
+        raise EngineError("process.oomScoreAdj: %d is lower than this host allows" % who.oom_score_adj,
+                          "Lowering it needs CAP_SYS_RESOURCE", errno=error.errno, path="process.oomScoreAdj") from error
+    finally:
+        os.close(handle)
+
+
+def cpus(text: str) -> List[int]:
+    """CPU numbers of a list such as C(0-3,7) (cpuset(7), List format)."""
+    found = []  # type: List[int]
+    for part in text.split(","):
+        first, _dash, last = part.strip().partition("-")
+        if not first.isdigit() or (last and not last.isdigit()):
+            raise EngineError("%r is no list of CPUs" % text, "Write it as 0-3,7")
+        found += range(int(first), int(last or first) + 1)
+    return found
+
+
+def filter_of(config: Dict[str, Any]) -> Optional[Any]:
+    """The assembled system call filter of a configuration, or C(None).
+
+    Raises:
+        EngineError: It cannot be assembled for this machine.
+    """
+    wanted = (config.get("linux") or {}).get("seccomp")
+    if not wanted:
+        return None
+    from . import syscall_filter  # pylint: disable=import-outside-toplevel
+    return syscall_filter.assemble(wanted)

@@ -23,17 +23,18 @@ GO = b"G"
 
 
 class Failure(EngineError):
-    """A container could not be set up or started.
+    """A process could not be set up or started.
 
     Args:
+        doing: What cannot be done because of it, such as C(start the container).
         stage: What was being done, such as C(mounts[2] /proc).
         errno: Why, or 0 where it was no system call.
         path: What it was done to, or nothing.
         text: The cause in words.
     """
 
-    def __init__(self, stage: str, errno: int, path: str, text: str) -> None:
-        super().__init__("cannot start the container: %s: %s" % (stage, text), None, stage=stage, errno=errno,
+    def __init__(self, doing: str, stage: str, errno: int, path: str, text: str) -> None:
+        super().__init__("cannot %s: %s: %s" % (doing, stage, text), None, stage=stage, errno=errno,
                          path=path)
         self.stage = stage
         self.errno = errno
@@ -62,12 +63,16 @@ def encode(stage: str, error: BaseException) -> bytes:
     return (FAILED + report.encode("utf-8", "surrogateescape"))[:LIMIT]
 
 
-def decode(content: bytes) -> Failure:
-    """The failure that a report tells of; also of a report that makes no sense."""
+def decode(content: bytes, doing: str = "start the container") -> Failure:
+    """The failure that a report tells of; also of a report that makes no sense.
+
+    Args:
+        doing: What cannot be done because of it.
+    """
     parts = content[1:].decode("utf-8", "replace").split("\0", 3)
     if content[:1] != FAILED or len(parts) != 4 or not parts[1].isdigit():
-        return Failure("set-up", 0, "", "the container's first process ended without a word")
-    return Failure(parts[0], int(parts[1]), parts[2], parts[3])
+        return Failure(doing, "set-up", 0, "", "the process ended without a word: it was killed")
+    return Failure(doing, parts[0], int(parts[1]), parts[2], parts[3])
 
 
 def read_all(handle: int) -> bytes:
