@@ -35,7 +35,6 @@ ROOTS = ("state_root", "run_root", "cgroup_root")
 LISTS = (
     # variable, module, heading of the task, options that the role does not offer
     ("app_images", "container_image", "Store the images", ()),
-    ("app_networks", "container_netns", "Make the networks", ()),
     ("app_containers", "container_run", "Run the containers", ("detach",)),
 )
 APP = """
@@ -99,6 +98,17 @@ argument_specs:
             description: Seconds within which the right answer must come.
             type: int
             default: 60
+"""
+NETWORKS = """
+      app_networks:
+        description:
+          - Networks that shall exist before the containers, each as the option O(coracle.containers.container_netns#module:network).
+          - A network that a container names and that is not listed here is made with a free subnet.
+          - A namespace of its own, named V(network-NAME), holds each of them.
+        type: list
+        elements: dict
+        default: []
+        options:
 """
 OPTIONS_HEAD = """
 <!--
@@ -195,6 +205,9 @@ def app_specification(docs: Dict[str, Any]) -> str:
                       "        description: Each entry takes the options of M(coracle.containers.%s), by their first names." % module,
                       "        type: list", "        elements: dict", "        default: []", "        options:"]
             lines += specification(docs[module]["options"], 10, ROOTS + left_out)
+    if "container_netns" in docs:
+        lines += [NETWORKS.strip("\n")]
+        lines += specification(docs["container_netns"]["options"]["network"]["suboptions"], 10)
     return "\n".join(lines) + "\n"
 
 
@@ -236,8 +249,7 @@ def options_page(docs: Dict[str, Any]) -> str:
 FILES = {
     "roles/app/meta/argument_specs.yml": app_specification,
     "roles/app/tasks/images.yml": app_tasks(0),
-    "roles/app/tasks/networks.yml": app_tasks(1),
-    "roles/app/tasks/containers.yml": app_tasks(2),
+    "roles/app/tasks/containers.yml": app_tasks(1),
     "docs/options.md": options_page,
 }  # type: Dict[str, Callable[[Dict[str, Any]], str]]
 
