@@ -33,7 +33,13 @@ def everything() -> None:
         addresses, attach, ends, firewall, hosts, leases, listeners, namespace, networks, observe, publish, records,
         spec, sysctls)
     from .engine.kernel import capabilities, clone  # noqa: F401
+    from .engine.runtime import exec as _exec  # noqa: F401
     from .engine.runtime import (  # noqa: F401
-        cgroup_mount, checks, child, create, delete, devices, exec, hooks, identity, init, isolation, kill, launch, masks,
+        cgroup_mount, checks, child, create, delete, devices, hooks, identity, init, isolation, kill, launch, masks,
         mount_options, parameters, record, report, rootfs, seal, spec, start, state, users)
-    from .engine.store import files, locks  # noqa: F401
+    from .engine.image import (  # noqa: F401
+        archives, garbage, images, importing, manifests, references, resource as image_resource, rootfs)
+    from .engine.kernel import erofs, loop  # noqa: F401
+    from .engine.layer import (  # noqa: F401
+        below, forms, layers, overlay, pack, tarstream, tree, unpack, whiteouts)
+    from .engine.store import blobs, files, locks, streams  # noqa: F401

@@ -1,0 +1,166 @@
+# Copyright (c) 2026, Coracle contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bringing an image into the store: all of it, or nothing.
+
+What an import has added is taken away again when a later step fails, so that an
+archive with one wrong digest leaves the store as it was.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+
+from ..errors import Corrupt
+from ..instance import Instance
+from ..layer import layers
+from ..store import blobs, locks
+from . import archives, images, manifests
+
+
+class Additions:
+    """What an import has added so far."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._blobs: List[str] = []
+        self._layers: List[str] = []
+
+    def blob(self, digest: str, fresh: bool) -> None:
+        """Note a blob."""
+        if fresh:
+            self._blobs.append(digest)
+
+    def layer(self, diff_id: str) -> None:
+        """Note a layer that was not there before."""
+        self._layers.append(diff_id)
+
+    def undo(self) -> None:
+        """Take everything away again."""
+        for diff_id in self._layers:
+            layers.discard_forms(self._instance, diff_id)
+        for digest in self._blobs:
+            blobs.remove(self._instance, digest)
+
+
+@contextmanager
+def additions(instance: Instance) -> Iterator[Additions]:
+    """An import under way: nothing is collected meanwhile, and a failure leaves nothing behind."""
+    blobs.prepare(instance)
+    with locks.held(instance, "store", "content", shared=True):
+        added = Additions(instance)
+        try:
+            yield added
+        except BaseException:
+            added.undo()
+            raise
+
+
+def add_layer(instance: Instance, added: Additions, chunks: Callable[[], Iterator[bytes]], name: str, digest: str,
+              diff_id: str, wanted: str, lowers: Sequence[str]) -> Tuple[str, str, int]:
+    """Store a layer whose diff ID is known, unless the store has it; two imports at once do the work once.
+
+    Args:
+        chunks: Begins to read it.
+        digest: The blob's digest, or empty where any blob with this diff ID does.
+        lowers: Diff IDs of the layers below.
+
+    Returns: Media type, digest and bytes of its blob.
+    """
+    with locks.held(instance, "layer", diff_id):
+        found = layers.find(instance, diff_id)
+        if found is None:
+            had = bool(digest) and blobs.size(instance, digest) is not None
+            added.layer(diff_id)
+            found = layers.ingest(instance, chunks(), name, digest or None, diff_id, wanted, lowers)
+            added.blob(found.blob, not had)
+        elif found.blob not in (digest or found.blob) or blobs.size(instance, found.blob) is None:
+            return _another_blob(instance, added, chunks(), name, digest, diff_id)
+        return found.media_type, found.blob, found.blob_size
+
+
+def _another_blob(instance: Instance, added: Additions, chunks: Iterator[bytes], name: str, digest: str,
+                  diff_id: str) -> Tuple[str, str, int]:
+    """Store a blob of a layer that can be mounted already: the same tar, perhaps compressed in another way."""
+    import hashlib  # pylint: disable=import-outside-toplevel
+
+    from ..store import streams  # pylint: disable=import-outside-toplevel
+    heads = []  # type: List[bytes]
+    plain = hashlib.sha256()
+    with blobs.Writer(instance) as writer:
+
+        def stored() -> Iterator[bytes]:
+            for chunk in chunks:
+                heads.append(chunk[:streams.MAGIC] if not heads else b"")
+                writer.write(chunk)
+                yield chunk
+        for chunk in streams.decoded(stored(), name):
+            plain.update(chunk)
+        if digest and writer.digest != digest:
+            raise blobs.mismatch(name, digest, writer.digest, "layer digest")
+        if "sha256:" + plain.hexdigest() != diff_id:
+            raise blobs.mismatch(name, diff_id, "sha256:" + plain.hexdigest(), "diff ID")
+        size = writer.size
+        found, fresh = writer.commit()
+    added.blob(found, fresh)
+    return layers.media_type(streams.kind(heads[0] if heads else b"")), found, size
+
+
+def import_archive(instance: Instance, archive: archives.Archive, found: archives.Found, reference: str,
+                   wanted: str) -> None:
+    """Store the chosen image of an archive and let a complete name point to it."""
+    with additions(instance) as added:
+        archive.expand(instance.state("ingest"))
+        stored = []
+        below = []  # type: List[str]
+        for layer in found.layers:
+            label = "%s: layer %s" % (found.label, layer.digest or layer.name)
+
+            def chunks(name: str = layer.name) -> Iterator[bytes]:
+                return archive.chunks(name)
+            media_type, digest, size = add_layer(instance, added, chunks, label, layer.digest, layer.diff_id,
+                                                 wanted, below)
+            stored.append(manifests.Descriptor(media_type, digest, size))
+            below.append(layer.diff_id)
+        _conclude(instance, added, reference, found.manifest or manifests.make(found.config, stored),
+                  found.manifest_type, found.config)
+
+
+def import_root(instance: Instance, chunks: Iterator[bytes], label: str, digest: Optional[str],
+                make_config: Callable[[str], Dict[str, Any]], reference: str, wanted: str) -> layers.Layer:
+    """Make an image of one layer from a root file system's tar stream.
+
+    Args:
+        digest: What the stream's digest shall be, or C(None).
+        make_config: The config for the layer's diff ID.
+    """
+    with additions(instance) as added:
+        before = set(layers.every(instance))
+        had = set(blobs.every(instance))
+        layer = layers.ingest(instance, chunks, label, digest, None, wanted)
+        if layer.diff_id not in before:
+            added.layer(layer.diff_id)
+        added.blob(layer.blob, layer.blob not in had)
+        if not layer.entries:
+            raise Corrupt("%s holds no file" % label, "Give a root file system")
+        config = manifests.encode(make_config(layer.diff_id))
+        manifest = manifests.make(config, [manifests.Descriptor(layer.media_type, layer.blob, layer.blob_size)])
+        _conclude(instance, added, reference, manifest, manifests.MANIFEST, config)
+    return layer
+
+
+def store_image(instance: Instance, added: Additions, config: Dict[str, Any],
+                stack: Sequence[Tuple[str, str, int]], reference: str) -> None:
+    """Make an image of layers whose blobs are in the store: (media type, digest, bytes), lowest first."""
+    encoded = manifests.encode(config)
+    manifest = manifests.make(encoded, [manifests.Descriptor(*each) for each in stack])
+    _conclude(instance, added, reference, manifest, manifests.MANIFEST, encoded)
+
+
+def _conclude(instance: Instance, added: Additions, reference: str, manifest: bytes, media_type: str,
+              config: bytes) -> None:
+    for content in (config, manifest):
+        digest, fresh = blobs.put(instance, content)
+        added.blob(digest, fresh)
+    images.point(instance, reference, media_type, digest, len(manifest))
