@@ -115,6 +115,8 @@ def _set_up(plan: Plan, stage: launch.Stage) -> None:
         stage.name = "session keyring"
         _join_keyring(plan.keyring)
 
+    if plan.init:
+        init.wipe_traces(plan.proc)
     launch.seal_imports()
     if "mount" in plan.request.new:
         root = _put_together(plan, stage, linux, in_user_namespace)

@@ -10,6 +10,7 @@ program's own user and capabilities, and holds no descriptor of the host.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 from typing import TYPE_CHECKING
@@ -21,6 +22,28 @@ if TYPE_CHECKING:
 
 _KEPT = frozenset((signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE,
                    signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGTTIN, signal.SIGTTOU))
+
+
+def wipe_traces(proc: int) -> None:
+    """Overwrite the host's command line and environment in this process's memory: /proc/1 would show them.
+
+    Args:
+        proc: Descriptor of the host's /proc.
+    """
+    handle = os.open("self/stat", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
+    try:
+        fields = os.read(handle, 4096).rpartition(b")")[2].split()
+    finally:
+        os.close(handle)
+    # proc_pid_stat(5): arg_start, arg_end, env_start, env_end are fields 48 to 51; after the name the third comes first.
+    title = b"coracle-init"
+    first, last, environment, end = (int(fields[number - 3]) for number in (48, 49, 50, 51))
+    if 0 < first < last:
+        ctypes.memset(first, 0, last - first)
+        ctypes.memmove(first, title, min(len(title), last - first - 1))
+    if 0 < environment < end:
+        ctypes.memset(environment, 0, end - environment)
+    processes.set_name("coracle-init")
 
 
 def stay(plan: "Plan") -> None:
