@@ -73,7 +73,7 @@ def serve() -> None:
                 raise RuntimeError("there is no such module in %s" % os.environ.get("ANSIBLE_COLLECTIONS_PATH"))
             arguments.update(_ansible_version=__version__, _ansible_module_name=module,
                              _ansible_selinux_special_fs=constants.DEFAULT_SELINUX_SPECIAL_FS,
-                             _ansible_tracebacks_for=["error"])
+                             _ansible_tracebacks_for=[])
             built = modify_module(module_name=module, module_path=found.plugin_resolved_path, module_args=arguments,
                                   templar=templar, task_vars={"ansible_python_interpreter": interpreter},
                                   module_compression=constants.DEFAULT_MODULE_COMPRESSION, remote_is_local=False)
