@@ -55,7 +55,12 @@ def use_engine(instance: Instance, install: bool) -> None:
         _install(folder, names, read)
     if install:
         _make_current(folder)
-    engine.__path__ = [os.path.join(folder, "engine")] + list(engine.__path__)
+    prefix = engine.__name__ + "."
+    for name, module in list(sys.modules.items()):
+        # Packages that an option table has imported already look there first, too.
+        if module is not None and hasattr(module, "__path__") and (name + ".").startswith(prefix):
+            inside = name[len(prefix):].split(".") if name != engine.__name__ else []
+            module.__path__ = [os.path.join(folder, "engine", *inside)] + list(module.__path__)  # type: ignore[attr-defined]
 
 
 def installed_engine(instance: Instance) -> str:
