@@ -38,7 +38,8 @@ def everything() -> None:
         cgroup_mount, checks, child, create, delete, devices, hooks, identity, init, isolation, kill, launch, masks,
         mount_options, parameters, record, report, rootfs, seal, spec, start, state, users)
     from .engine.image import (  # noqa: F401
-        archives, garbage, images, importing, manifests, references, resource as image_resource, rootfs)
+        archives, garbage, images, importing, manifests, references, resource as image_resource)
+    from .engine.image import rootfs as _rootfs  # noqa: F401
     from .engine.kernel import erofs, loop  # noqa: F401
     from .engine.layer import (  # noqa: F401
         below, forms, layers, overlay, pack, tarstream, tree, unpack, whiteouts)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from typing import Any, BinaryIO, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, BinaryIO, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from ..errors import Corrupt, InvalidValue, NotFound
 from ..store import blobs, streams
@@ -96,7 +96,7 @@ class Archive:
             reader = tarstream.Reader(streams.decoded(streams.read_chunks(stream), self.path), self.path)
         else:
             reader = tarstream.Reader(streams.read_chunks(stream, 65536), self.path,
-                                      lambda count: stream.seek(count, os.SEEK_CUR) and None)
+                                      _leap(stream))
         kept = 0
         for entry in reader:
             name = os.path.normpath(entry.name.decode("utf-8", "surrogateescape"))
@@ -183,6 +183,12 @@ class Archive:
             self._stream.close()
 
 
+def _leap(stream: BinaryIO) -> Callable[[int], None]:
+    def ahead(count: int) -> None:
+        stream.seek(count, os.SEEK_CUR)
+    return ahead
+
+
 def detect(path: str) -> str:
     """What a path holds: one of the constants above.
 
@@ -205,7 +211,7 @@ def detect(path: str) -> str:
         stream.seek(0)
         chunks = streams.read_chunks(stream, 65536)
         if plain:
-            reader = tarstream.Reader(chunks, path, lambda count: stream.seek(count, os.SEEK_CUR) and None)
+            reader = tarstream.Reader(chunks, path, _leap(stream))
         else:
             reader = tarstream.Reader(streams.decoded(chunks, path), path)
         for entry in reader:

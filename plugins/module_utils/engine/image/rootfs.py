@@ -31,7 +31,7 @@ def make_config(options: Mapping[str, Any], diff_id: str) -> Dict[str, Any]:
         "Labels": options.get("labels") or None,
         "Volumes": {path: {} for path in options.get("volumes") or ()} or None,
         "StopSignal": options.get("stop_signal") or None,
-    }
+    }  # type: Dict[str, Any]
     architecture, variant = manifests.platform()
     config = {
         "architecture": architecture, "os": "linux",

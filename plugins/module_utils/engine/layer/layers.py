@@ -120,8 +120,8 @@ def ensure(instance: Instance, diff_id: str, wanted: str = AUTO) -> Layer:
         raise NotFound("layer %s is not in %s" % (diff_id, instance.state("layers")), "Import its image again")
     with locks.held(instance, "layer", diff_id):
         with open(blobs.path(instance, record["blob"]), "rb") as stream:
-            return ingest(instance, streams.read_chunks(stream), record["blob"], blob=record["blob"], diff_id=diff_id, wanted=wanted,
-                          replace=True)
+            return ingest(instance, streams.read_chunks(stream), record["blob"], blob=record["blob"], diff_id=diff_id,
+                          wanted=wanted, replace=True)
 
 
 def ingest(instance: Instance, chunks: Iterator[bytes], name: str, blob: Optional[str] = None,

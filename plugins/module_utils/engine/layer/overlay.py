@@ -13,7 +13,7 @@ the kernel itself remembers what was mounted.
 from __future__ import annotations
 
 import os
-from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 from ..errors import Conflict, KernelError
 from ..instance import Instance
@@ -187,7 +187,7 @@ def _new(instance: Instance, lowers: List[str], source: str, upper: Optional[str
         if len(lowers) == 1 and upper is None:  # overlayfs wants two, if none of them is an upper one
             files.make_folder(instance.run("empty"))
             lowers = [instance.run("empty")] + lowers
-        options = [("source", source)]  # type: List[Tuple[str, Any]]
+        options: List[Tuple[str, Optional[str]]] = [("source", source)]
         options += [("lowerdir+", _short(path, held)) for path in reversed(lowers)]
         if upper is not None and work is not None:
             options += [("upperdir", _short(upper, held)), ("workdir", _short(work, held))]

@@ -244,7 +244,7 @@ class Reader:
         name = _text(header[0:100])
         if header[257:263] == b"ustar\0":
             prefix = _text(header[345:500])
-            if prefix and not (flag == b"S"):
+            if prefix and flag != b"S":
                 name = prefix + b"/" + name
         if long_name is not None:
             name = long_name

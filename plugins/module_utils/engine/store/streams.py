@@ -169,7 +169,7 @@ def _zstd(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
     expected = 0  # what the last call still wants; 0 at the end of a frame
     try:
         for chunk in chunks:
-            source = _Buffer(ctypes.cast(chunk, ctypes.c_void_p), len(chunk), 0)
+            source = _Buffer(ctypes.cast(ctypes.c_char_p(chunk), ctypes.c_void_p), len(chunk), 0)
             while True:
                 target = _Buffer(ctypes.addressof(room), OUTPUT, 0)
                 expected = zstd.ZSTD_decompressStream(context, ctypes.byref(target), ctypes.byref(source))
