@@ -109,7 +109,8 @@ def _io(wanted: Limits, now: Limits, io_weight: str) -> List[Write]:
     writes = []
     if io_weight and (wanted.io_weight is not None or wanted.blkio_weight is not None):
         value = wanted.blkio_weight or weight_to(io_weight, wanted.io_weight or 100)
-        writes.append(Write("io", io_weight, str(value), "io_weight"))
+        if now.io_weight is None or weight_to(io_weight, now.io_weight) != value:
+            writes.append(Write("io", io_weight, str(value), "io_weight"))
     if io_weight and wanted.io_device_weights is not None:
         now_weights = dict(now.io_device_weights or ())
         for device, weight in wanted.io_device_weights:

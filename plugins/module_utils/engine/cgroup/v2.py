@@ -92,8 +92,9 @@ def _io(wanted: Limits, now: Limits, io_weight: str) -> List[Write]:
     if io_weight and (wanted.io_weight is not None or wanted.blkio_weight is not None):
         value = wanted.blkio_weight if wanted.blkio_weight is not None and io_weight == "io.bfq.weight" \
             else weight_to(io_weight, wanted.io_weight or 100)
-        writes.append(Write("io", io_weight, "default %d" % value if io_weight == "io.weight" else str(value),
-                            "io_weight"))
+        if now.io_weight is None or weight_to(io_weight, now.io_weight) != value:
+            writes.append(Write("io", io_weight, "default %d" % value if io_weight == "io.weight" else str(value),
+                                "io_weight"))
     if io_weight and wanted.io_device_weights is not None:
         before = dict(now.io_device_weights or ())
         for device, weight in wanted.io_device_weights:
