@@ -186,10 +186,9 @@ def ensure(instance: Instance, sock: Socket, network: Network) -> int:
     changes = []
     if not seen.link.up or seen.link.mtu != network.mtu:
         changes.append(rtnetlink.set_link(network.bridge, up=True, mtu=network.mtu))
-    if wanted not in seen.addresses:
+    if wanted not in seen.addresses:  # the old one first: the kernel removes the younger ones of a subnet with the eldest
+        changes.extend(rtnetlink.delete_address(seen.link.ifindex, cidr) for cidr in seen.addresses if ":" not in cidr)
         changes.append(rtnetlink.add_address(seen.link.ifindex, wanted))
-    changes.extend(rtnetlink.delete_address(seen.link.ifindex, cidr)
-                   for cidr in seen.addresses if cidr != wanted and not cidr.startswith("fe80:"))
     sock.request(*changes)
     return seen.link.ifindex
 
