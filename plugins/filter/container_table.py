@@ -90,7 +90,7 @@ def _addresses(container: Mapping[str, Any]) -> str:
 
 
 def _ports(container: Mapping[str, Any]) -> str:
-    return ", ".join(map(str, container.get("published_ports") or []))
+    return ", ".join(str(port).replace("/tcp", "") for port in container.get("published_ports") or [])
 
 
 def _memory(container: Mapping[str, Any]) -> str:

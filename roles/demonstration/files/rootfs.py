@@ -9,7 +9,8 @@ Usage: rootfs.py APP OUTPUT [TOOL]
 TOOL is mmdebstrap or debootstrap, which take Debian packages from the sources
 that this machine's own apt is configured with; or C(embedded), which takes the
 Python that runs this script, its standard library and the shared libraries that
-they load, and has no Flask. Without it, the first that this machine has.
+they load, and has no Flask. Without it, the first that this machine has and
+that works.
 The same packages and program give the same bytes.
 """
 
@@ -252,14 +253,20 @@ def main(app: str, output: str, tool: str = "") -> None:
         if os.path.exists(output):
             return
         found = [name for name in TOOLS if shutil.which(name) and shutil.which("apt-get")]
-        tool = tool or (found + ["embedded"])[0]
         part = output + ".part"
-        if tool == "embedded":
-            embedded(os.path.abspath(app), part)
-        else:
-            packaged(tool, os.path.abspath(app), part)
+        for name in [tool] if tool else found + ["embedded"]:
+            try:
+                if name == "embedded":
+                    embedded(os.path.abspath(app), part)
+                else:
+                    packaged(name, os.path.abspath(app), part)
+                break
+            except Failed as failure:  # without a network, for example
+                if tool:
+                    raise
+                print(failure)
         os.rename(part, output)
-        print("%s: %d bytes" % (tool, os.path.getsize(output)))
+        print("built by %s: %d bytes" % (name, os.path.getsize(output)))
 
 
 if __name__ == "__main__":
