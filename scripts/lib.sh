@@ -61,10 +61,25 @@ python_command() {
     die "no Python 3.11 or newer found; set CORACLE_PYTHON to one"
 }
 
+# newest_python: one that newer versions of ansible-core need; fails where there is none.
+newest_python() {
+    local name
+    for name in python3.14 python3.13 python3.12; do
+        for name in "/usr/bin/$name" "$HOME/.pyenv/versions/${name#python}".*/bin/python3; do
+            if [ -x "$name" ]; then
+                printf '%s\n' "$name"
+                return 0
+            fi
+        done
+    done
+    return 1
+}
+
 # venv NAME: makes .venv/NAME from requirements/NAME.txt and puts it first on PATH; a second call costs nothing.
 venv() {
     local folder=$root/.venv/$1 python key
     python=$(python_command)
+    [ -z "${CORACLE_PYTHON:-}" ] || folder+=-$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     key=$({ cat "$root"/requirements/{controller,"$1"}.txt; "$python" -VV; echo "$python"; echo "$folder"; } | sha256sum)
     exec 8>"$root/.venv/lock"
     flock 8
@@ -93,7 +108,7 @@ install_collection() {
     local key target=$cache/collections/ansible_collections/coracle/containers
     exec 9>"$cache/lock"
     flock 9
-    key=$({ ansible-galaxy --version | head -1; cd "$root" && sources | xargs -0 sha256sum; } | sha256sum)
+    key=$(cd "$root" && sources | xargs -0 sha256sum | sha256sum)
     if [ "$(cat "$cache/collections/key" 2>/dev/null)" != "$key" ] || [ ! -f "$target/MANIFEST.json" ]; then
         rm -rf "$cache/build" "$target"
         mkdir -p "$cache/build" "$cache/collections"

@@ -103,10 +103,10 @@ def sample(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.Captu
     yield run
 
 
-def test_create_repeat_change_repeat(sample: Any) -> None:
+def test_create_repeat_change_repeat(sample: Any, tmp_path: Path) -> None:
     first = sample(size="1K")
     assert first["changed"] is True
-    assert first["actions"] == [{"action": "write", "target": first["invocation"]["module_args"]["path"],
+    assert first["actions"] == [{"action": "write", "target": str(tmp_path / "it"),
                                  "disruption": "recreate", "options": ["colour", "size"]}]
     assert first["diff"] == {"before": {"colour": None, "size": None}, "after": {"colour": "red", "size": 1024}}
     assert first["sample"] == {"colour": "red", "size": 1024}
