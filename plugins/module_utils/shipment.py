@@ -32,11 +32,12 @@ def everything() -> None:
     from .engine.network import (  # noqa: F401
         addresses, attach, ends, firewall, hosts, leases, listeners, namespace, networks, observe, publish, records,
         spec, sysctls)
-    from .engine.kernel import capabilities, clone  # noqa: F401
+    from .engine.kernel import capabilities, clone, seccomp, syscall_numbers  # noqa: F401
     from .engine.runtime import exec as _exec  # noqa: F401
     from .engine.runtime import (  # noqa: F401
         cgroup_mount, checks, child, create, delete, devices, hooks, identity, init, isolation, kill, launch, masks,
-        mount_options, parameters, record, report, rootfs, seal, spec, start, state, users)
+        mount_options, parameters, record, report, rootfs, seal, seccomp_default, spec, start, state,
+        syscall_filter, users)
     from .engine.image import (  # noqa: F401
         archives, garbage, images, importing, manifests, references, resource as image_resource)
     from .engine.image import rootfs as _rootfs  # noqa: F401

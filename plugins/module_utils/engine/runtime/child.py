@@ -16,7 +16,7 @@ from ..errors import KernelError
 from ..kernel import mounts, namespaces, paths, processes
 from ..kernel.syscalls import call, try_call
 from . import (cgroup_mount, devices, hooks, identity, init, isolation, launch, masks, parameters, record, report,
-               rootfs)
+               rootfs, users)
 
 _KEYCTL_JOIN_SESSION_KEYRING = 1
 
@@ -153,9 +153,8 @@ def _set_up(plan: Plan, stage: launch.Stage) -> None:
 def _become(plan: Plan, stage: launch.Stage, root: paths.Root) -> None:
     """The part after the root has changed."""
     process = plan.config.get("process") or {}
-    launch.assume(plan.who, plan.filter, root.handle, process.get("cwd") or "/", stage)
+    launch.assume(plan.who, plan.filter, root.handle, process.get("cwd") or "/", plan.stdio, stage)
     root.close()
-    launch.place_stdio(plan.stdio)
 
     if plan.start is not None:
         stage.name = "start"
@@ -194,6 +193,8 @@ def _put_together(plan: Plan, stage: launch.Stage, linux: Dict[str, Any], in_use
         devices.link(root)
     stage.name = "process.cwd"
     _make_cwd(root, config)
+    if b"HOME" not in plan.env:
+        plan.env[b"HOME"] = os.fsencode(users.home_of(root, plan.who.uid))
     _hooks(plan, stage)
     if config["root"].get("readonly"):
         stage.name = "root.readonly"

@@ -179,9 +179,8 @@ def _child(plan: _Plan) -> None:
         if result < 0 and result not in (-38, -1, -13):
             raise KernelError("keyctl(JOIN_SESSION_KEYRING)", -result, plan.keyring)
         root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        launch.assume(plan.who, plan.filter, root, plan.process.get("cwd") or "/", stage)
+        launch.assume(plan.who, plan.filter, root, plan.process.get("cwd") or "/", plan.stdio, stage)
         os.close(root)
-        launch.place_stdio(plan.stdio)
         if plan.filter is not None and plan.who.no_new_privileges:
             stage.name = "linux.seccomp"
             plan.filter.install()

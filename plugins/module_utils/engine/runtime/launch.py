@@ -13,6 +13,7 @@ import errno
 import fcntl
 import os
 import signal
+import stat
 import sys
 from typing import Any, Dict, List, Optional, Sequence
 
@@ -61,6 +62,22 @@ def place_stdio(handles: Sequence[int]) -> None:
         os.close(handle)
 
 
+def hand_over_stdio(uid: int) -> None:
+    """Let the program's user open its own standard streams again by way of /proc/self/fd, as /dev/stdout does.
+
+    Only pipes, sockets and terminals are given away: a file of the host stays whose it is.
+    """
+    for handle in range(3):
+        status = os.fstat(handle)
+        if status.st_uid == uid or not (stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode)
+                                        or os.isatty(handle)):
+            continue
+        try:
+            os.fchown(handle, uid, -1)
+        except OSError:
+            pass  # of another user namespace, or on a read-only file system: then it is not possible, and no harm
+
+
 def environment(entries: Sequence[str]) -> Dict[bytes, bytes]:
     """NAME=value entries as execve takes them; of two with one name the last counts."""
     result = {}
@@ -90,13 +107,18 @@ def enter_folder(root: int, cwd: str) -> None:
         raise OSError(errno.ENOENT, "lies outside of the container's root", cwd)
 
 
-def assume(who: identity.Identity, syscall_filter: Optional[Any], root: int, cwd: str, stage: Stage) -> None:
+def assume(who: identity.Identity, syscall_filter: Optional[Any], root: int, cwd: str,
+           stdio: Sequence[int], stage: Stage) -> None:
     """Become the program's user in its working directory, with its limits and rights.
 
     Args:
         syscall_filter: Installed here unless there are no new privileges: then it waits for the last moment.
         root: Descriptor of the root.
+        stdio: Descriptors that become 0, 1 and 2.
     """
+    stage.name = "process.stdio"
+    place_stdio(stdio)
+    hand_over_stdio(who.uid)
     stage.name = "process.rlimits"
     identity.set_limits(who)
     stage.name = "process.scheduler"
