@@ -47,13 +47,6 @@ def common() -> Dict[str, Any]:
             "device_rules": [{"type": "c", "major": 1, "minor": 3}], "freeze": False}
 
 
-def other() -> Dict[str, Any]:
-    """Another right value for each."""
-    return {"cpus": "0.7", "cpu_period": 70000, "cpu_burst": 6000, "cpu_weight": 10, "memory_max": "128M",
-            "memory_low": "9M", "pids_max": "max", "io_limits": [{"device": disk(), "read_iops": 50}],
-            "device_rules": [{"type": "c", "major": 1, "minor": 5, "access": "r"}], "freeze": True}
-
-
 def names(result: Dict[str, Any]) -> List[str]:
     return [step["action"] for step in result["actions"]]
 
@@ -74,23 +67,6 @@ def test_made_predicted_and_repeated(cgroup: Module, shared_host: Host) -> None:
         again = cgroup(check_mode=check_mode, **common())
         assert not again["changed"] and again["actions"] == [] and again["diff"] == {"before": {}, "after": {}}
     assert cgroup()["changed"] is False  # what is left out says nothing
-
-
-def test_each_option_is_changed_live_alone(cgroup: Module) -> None:
-    cgroup(**common())
-    for option, value in other().items():
-        given = {option: value}
-        if option in ("cpu_period", "cpu_burst"):
-            given["cpus"] = "0.5" if option == "cpu_period" else "0.7"
-            given.setdefault("cpu_period", 70000)
-        predicted = cgroup(check_mode=True, **given)
-        changed = cgroup(**given)
-        assert changed["changed"], option
-        assert (changed["actions"], changed["diff"]) == (predicted["actions"], predicted["diff"])
-        assert option in {each for step in changed["actions"] for each in step["options"]}
-        assert {step["disruption"] for step in changed["actions"]} == {"live"}
-        assert set(changed["diff"]["before"]) == set(changed["diff"]["after"]) <= {option, "cpus", "cpu_period"}
-        assert not cgroup(**given)["changed"], option
 
 
 def test_drift_is_shown_and_mended(cgroup: Module, shared_host: Host) -> None:
