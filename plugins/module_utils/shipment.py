@@ -43,5 +43,6 @@ def everything() -> None:
     from .engine.image import rootfs as _rootfs  # noqa: F401
     from .engine.kernel import erofs, loop  # noqa: F401
     from .engine.layer import (  # noqa: F401
-        below, forms, layers, overlay, pack, tarstream, tree, unpack, whiteouts)
-    from .engine.store import blobs, files, locks, streams  # noqa: F401
+        below, commit, diff, forms, layers, overlay, pack, resource as layer_resource, tarstream, tree, unpack,
+        whiteouts)
+    from .engine.store import blobs, files, locks, notes, streams  # noqa: F401

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 from ..errors import Corrupt, InvalidValue, NotFound
 from ..instance import Instance
 from ..plan import RECREATE, Change, Difference, Plan
-from ..store import blobs
+from ..store import blobs, notes
 from . import archives, garbage, images, importing, references, rootfs
 
 
@@ -214,12 +214,12 @@ def _import(instance: Instance, desired: Desired) -> None:
             archive.close()
         return
     at = time.time_ns()
-    seen = rootfs.fingerprint(path, at)
+    seen = notes.fingerprint(path, at)
     folder = os.path.isdir(path)
     layer = importing.import_root(
         instance, rootfs.chunks(path), path, None if folder else params["digest"],
         lambda diff_id: rootfs.make_config(params, diff_id), desired.name, wanted)
-    rootfs.remember(instance, path, seen, at, layer.diff_id if folder else layer.blob)
+    notes.remember(instance, rootfs.NOTE, path, seen, at, layer.diff_id if folder else layer.blob)
 
 
 def _mend(instance: Instance, diff_id: str) -> None:

@@ -6,17 +6,17 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Iterator, List, Mapping, Optional
+from typing import Any, Dict, Iterator, Mapping
 
 from ..instance import Instance
 from ..layer import pack, whiteouts
-from ..store import blobs, files, streams
+from ..store import notes, streams
 from . import manifests
 
 CONFIG_OPTIONS = ("entrypoint", "cmd", "env", "working_dir", "user", "exposed_ports", "labels", "volumes",
                   "stop_signal", "created")
-_RACY = 2000000000
-"""A file that changed so shortly before it was looked at may change again unseen; nanoseconds."""
+NOTE = "root"
+"""What the digest of a root file system is noted as."""
 
 
 def make_config(options: Mapping[str, Any], diff_id: str) -> Dict[str, Any]:
@@ -80,55 +80,12 @@ def _file_chunks(path: str) -> Iterator[bytes]:
 def identity(instance: Instance, path: str) -> str:
     """Diff ID of a folder as a layer, or digest of a tarball as stored.
 
-    As git does with its index, a digest is taken from the note of an earlier import as long as no file's
-    inode, size, mode, owner or change time differs; else everything is read.
+    The note of an earlier import serves as long as no file has changed; else everything is read.
     """
     import hashlib  # pylint: disable=import-outside-toplevel
-    note = files.read_json(_note_path(instance, path))
-    if note and note["seen"] == fingerprint(path, note["at"]):
-        return str(note["digest"])
-    found = hashlib.sha256()
-    for chunk in chunks(path):
-        found.update(chunk)
-    return "sha256:" + found.hexdigest()
-
-
-def remember(instance: Instance, path: str, seen: Optional[str], at: int, digest: str) -> None:
-    """Note the digest of a source as it was found at a time; for C(identity)."""
-    if seen is not None:
-        files.make_folder(instance.state("sources"))
-        files.write_json(_note_path(instance, path), {"path": path, "seen": seen, "at": at, "digest": digest})
-
-
-def fingerprint(path: str, at: int) -> Optional[str]:
-    """What tells whether anything below a path has changed, or C(None) where something changed just before a time.
-
-    Args:
-        at: Nanoseconds since the epoch.
-    """
-    import hashlib  # pylint: disable=import-outside-toplevel
-    found = hashlib.sha256()
-    newest = 0
-
-    def note(name: bytes, status: os.stat_result) -> None:
-        nonlocal newest
-        newest = max(newest, status.st_ctime_ns)
-        found.update(b"%s\0%o %d %d %d %d %d %d %d\n" % (
-            name, status.st_mode, status.st_uid, status.st_gid, status.st_size, status.st_mtime_ns,
-            status.st_ctime_ns, status.st_ino, status.st_nlink))
-    note(b"", os.stat(path))
-    if os.path.isdir(path):
-        queue: List[bytes] = [os.fsencode(path)]
-        while queue:
-            folder = queue.pop()
-            with os.scandir(folder) as listing:
-                entries = sorted(listing, key=lambda entry: entry.name)
-            for entry in entries:
-                note(entry.path, entry.stat(follow_symlinks=False))
-                if entry.is_dir(follow_symlinks=False):
-                    queue.append(entry.path)
-    return found.hexdigest() if newest + _RACY < at else None
-
-
-def _note_path(instance: Instance, path: str) -> str:
-    return instance.state("sources", blobs.of_bytes(os.fsencode(os.path.realpath(path)))[7:39] + ".json")
+    def compute() -> str:
+        found = hashlib.sha256()
+        for chunk in chunks(path):
+            found.update(chunk)
+        return "sha256:" + found.hexdigest()
+    return notes.recalled_or(instance, NOTE, path, compute)

@@ -24,6 +24,7 @@ from . import layers
 _OPTIONS = (("redirect_dir", "nofollow"), ("metacopy", "off"), ("index", "off"))
 """Every change lies in the upper folder as whole files, so that it can become a layer; nothing follows a redirect."""
 _LONGEST = 255
+_EMPTY = "empty"
 _EINVAL = 22
 
 
@@ -35,6 +36,7 @@ class Overlay(NamedTuple):
         chain_id: Of the stack of layers; empty for an overlay that another program mounted.
         lowers: The layers' mount points or folders, lowest first, as mountinfo shows them.
         upper: The upper folder, or C(None) for a read-only overlay.
+        work: The work folder of a writable overlay.
         read_only: Whether the mount refuses writes.
     """
 
@@ -42,12 +44,13 @@ class Overlay(NamedTuple):
     chain_id: str
     lowers: Tuple[str, ...]
     upper: Optional[str]
+    work: Optional[str]
     read_only: bool
 
     @property
     def diff_ids(self) -> Tuple[str, ...]:
         """The layers by diff ID, lowest first; empty where the paths do not tell."""
-        names = [os.path.basename(path) for path in self.lowers]
+        names = [os.path.basename(path) for path in self.lowers if os.path.basename(path) != _EMPTY]
         return tuple("sha256:" + name for name in names) if all(len(name) == 64 for name in names) else ()
 
 
@@ -119,7 +122,7 @@ def every(table: Optional[List[mounts.Mount]] = None) -> List[Overlay]:
 
 def _describe(found: mounts.Mount) -> Overlay:
     lowers: List[str] = []
-    upper = None
+    upper = work = None
     for option in found.super_options:
         key, _equals, value = option.partition("=")
         value = value.replace("\\054", ",")
@@ -129,8 +132,10 @@ def _describe(found: mounts.Mount) -> Overlay:
             lowers.extend(value.split(":"))
         elif key == "upperdir":
             upper = value
+        elif key == "workdir":
+            work = value
     source = found.source if found.source.startswith("sha256:") else ""
-    return Overlay(found.target, source, tuple(reversed(lowers)), upper,
+    return Overlay(found.target, source, tuple(reversed(lowers)), upper, work,
                    "ro" in found.options or "ro" in found.super_options or upper is None)
 
 
@@ -182,11 +187,11 @@ def _new(instance: Instance, lowers: List[str], source: str, upper: Optional[str
     held: List[int] = []
     try:
         if not lowers:
-            files.make_folder(instance.run("empty"))
-            lowers = [instance.run("empty")]
+            files.make_folder(instance.run(_EMPTY))
+            lowers = [instance.run(_EMPTY)]
         if len(lowers) == 1 and upper is None:  # overlayfs wants two, if none of them is an upper one
-            files.make_folder(instance.run("empty"))
-            lowers = [instance.run("empty")] + lowers
+            files.make_folder(instance.run(_EMPTY))
+            lowers = [instance.run(_EMPTY)] + lowers
         options: List[Tuple[str, Optional[str]]] = [("source", source)]
         options += [("lowerdir+", _short(path, held)) for path in reversed(lowers)]
         if upper is not None and work is not None:
