@@ -142,6 +142,7 @@ def test_a_namespace_joins_another(host: Host) -> None:
     ({"name": "b", "published_ports": ["8080"]}, ["8080", "HOST"]),
     ({"name": "b", "published_ports": ["8000-8010:80-91"]}, ["different length"]),
     ({"name": "b", "published_ports": ["70000:80"]}, ["70000", "65535"]),
+    ({"name": "b", "published_ports": ["81:80", "81:82"]}, ["81/tcp", "two ports"]),
     ({"name": "b", "published_ports": ["8080:80"]}, ["8080/tcp", "container 'web'"]),
     ({"name": "b", "published_ports": ["127.0.0.1:8079-8081:1-3"]}, ["8080/tcp", "container 'web'"]),
     ({"name": "b", "ipv4_address": "10.209.0.2"}, ["10.209.0.2", "'web'"]),

@@ -46,6 +46,8 @@ _TYPE_MASK = 0x3FFF
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
 _BUFFER = 1 << 18
+_BATCH = 64
+"""Messages in one send: their acknowledgements must fit the socket's receive buffer."""
 
 
 class Message(NamedTuple):
@@ -119,14 +121,21 @@ class Socket:
         Raises:
             NetlinkError: For the first that was refused.
         """
+        first: Optional[NetlinkError] = None
+        for start in range(0, len(messages), _BATCH):
+            refusal = self._batch(messages[start:start + _BATCH])
+            first = first or refusal
+        if first is not None:
+            raise first
+
+    def _batch(self, messages: Sequence[Message]) -> Optional[NetlinkError]:
+        """Send a few messages; the first refusal, or C(None)."""
         waiting: Dict[int, Message] = {}
         parts = []
         for message in messages:
             self._sequence += 1
             waiting[self._sequence] = message
             parts.append(_encode(message, NLM_F_ACK, self._sequence))
-        if not parts:
-            return
         self._socket.send(b"".join(parts))
         first: Optional[NetlinkError] = None
         while waiting:
@@ -137,8 +146,7 @@ class Socket:
                 refusal = _refusal(asked.what, flags, body)
                 if refusal is not None and refusal.errno not in asked.ignore:
                     first = first or refusal
-        if first is not None:
-            raise first
+        return first
 
     def dump(self, kind: int, body: bytes, what: str) -> List[Reply]:
         """All objects of a kind; asked for again where the kernel says that they changed meanwhile.

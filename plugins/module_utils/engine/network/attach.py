@@ -144,9 +144,8 @@ def _namespace(instance: Instance, spec: NetnsSpec, undo: ExitStack) -> int:
         source = "/proc/thread-self/ns/net"
     elif spec.mode.startswith("container:"):
         source = namespace.path(instance, spec.mode.partition(":")[2])
-    handle = namespace.create(instance, spec.name, source)
     undo.callback(_quietly, lambda: namespace.remove(instance, spec.name))
-    return handle
+    return namespace.create(instance, spec.name, source)
 
 
 def _connect(instance: Instance, spec: NetnsSpec, wanted: Attachment, bridge: int, sock: Socket, inner: Socket,
@@ -268,8 +267,9 @@ def _settle_down(instance: Instance, sock: Socket, touched: Set[str], keep: Sequ
     """After members came or went: unused networks go, the table follows, and the others learn the names."""
     for name in sorted(touched - set(keep)):
         network = networks.load(instance, name)
-        if network is not None and not network.persistent and not leases.of(instance, name):
-            networks.remove_bridge(sock, network)
+        if network is None or not network.persistent and not leases.of(instance, name):
+            if network is not None:
+                networks.remove_bridge(sock, network)
             networks.forget(instance, name)
     firewall.apply(instance)
     hosts.refresh(instance, touched)

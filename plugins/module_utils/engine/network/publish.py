@@ -74,8 +74,10 @@ def check(instance: Instance, netns: str, wanted: Sequence[Published], listening
         listening: Whether to look for listening processes too.
 
     Raises:
+        InvalidValue: Two of them are the same port of the host.
         Conflict: One is another container's, or a process of the host listens on it; it says which.
     """
+    _check_single(wanted)
     others: Dict[Tuple[str, int], List[Tuple[str, str]]] = {}
     own: Tuple[Published, ...] = ()
     for record in records.every(instance):
@@ -99,6 +101,16 @@ def check(instance: Instance, netns: str, wanted: Sequence[Published], listening
                 raise Conflict("port %s of the host is taken: %s listens on it" % (_named(port), process),
                                "Publish another port, or stop that process",
                                port=port.host_port, protocol=port.protocol, owner=process)
+
+
+def _check_single(wanted: Sequence[Published]) -> None:
+    """One port of the host leads to one port."""
+    seen: Dict[Tuple[str, int, str], Published] = {}
+    for port in wanted:
+        other = seen.setdefault((port.address, port.host_port, port.protocol), port)
+        if other != port:
+            raise InvalidValue("published_ports", contract([other, port]),
+                               "lead port %s of the host to two ports" % _named(port), "Give each a port of its own")
 
 
 def _meet(one: str, other: str) -> bool:

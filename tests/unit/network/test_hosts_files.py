@@ -1,0 +1,71 @@
+# Copyright (c) 2026, Coracle contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The content of hosts and resolv.conf, and rewriting in place."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import List
+
+import pytest
+from ansible_collections.coracle.containers.plugins.module_utils.engine.network import hosts
+from ansible_collections.coracle.containers.plugins.module_utils.engine.network.hosts import Names
+from ansible_collections.coracle.containers.plugins.module_utils.engine.network.leases import Lease
+
+HOST = "# by hand\nnameserver 192.0.2.53\nnameserver 127.0.0.1 ; local\nsearch example.org lan\noptions ndots:2 edns0\n"
+
+
+def test_hosts_names_itself_its_neighbours_and_the_extra_ones() -> None:
+    text = hosts.hosts_text(
+        Names("web.example.org", (("host.internal", "host-gateway"), ("far", "192.0.2.9"))), ["10.209.0.2"],
+        [Lease("db", "eth0", "10.209.0.3", "", ("db", "database")), Lease("bare", "eth0", "10.209.0.4", "")],
+        "10.209.0.1")
+    lines = text.splitlines()
+    assert lines[0] == "127.0.0.1\tlocalhost"
+    for line in ("10.209.0.2\tweb.example.org web", "10.209.0.1\thost.internal", "192.0.2.9\tfar",
+                 "10.209.0.3\tdb database", "10.209.0.4\tbare"):
+        assert line in lines
+    assert text.endswith("\n")
+
+
+def test_without_a_network_the_own_name_is_still_known() -> None:
+    text = hosts.hosts_text(Names("alone", (("h", "host-gateway"),)), [], [])
+    assert "127.0.1.1\talone" in text.splitlines() and "host-gateway" not in text
+
+
+@pytest.mark.parametrize(("names", "host", "on_loopback", "lines"), [
+    (Names("a"), HOST, False, ["search example.org lan", "nameserver 192.0.2.53", "options ndots:2 edns0"]),
+    (Names("a"), HOST, True, ["search example.org lan", "nameserver 192.0.2.53", "nameserver 127.0.0.1",
+                              "options ndots:2 edns0"]),
+    (Names("a", dns=("10.0.0.1",)), HOST, False, ["search example.org lan", "nameserver 10.0.0.1",
+                                                   "options ndots:2 edns0"]),
+    (Names("a", dns_search=("x",), dns_options=("rotate",)), HOST, False,
+     ["search x", "nameserver 192.0.2.53", "options rotate"]),
+    (Names("a", dns_search=(".",), dns_options=()), HOST, False, ["nameserver 192.0.2.53"]),
+    (Names("a"), "nameserver 127.0.0.1\n", False, ["nameserver 1.1.1.1", "nameserver 8.8.8.8"]),
+])
+def test_resolv_conf(names: Names, host: str, on_loopback: bool, lines: List[str]) -> None:
+    assert hosts.resolv_text(names, host, on_loopback).splitlines() == lines
+
+
+@pytest.mark.parametrize("text", ["longer than before\n" * 9, "short\n", "", "same\n"])
+def test_rewriting_keeps_the_inode(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "hosts"
+    path.write_text("same\n")
+    inode = path.stat().st_ino
+    hosts.rewrite(str(path), text)
+    assert path.read_text() == text and path.stat().st_ino == inode
+
+
+def test_rewriting_follows_no_link(tmp_path: Path) -> None:
+    (tmp_path / "hosts").symlink_to(tmp_path / "victim")
+    with pytest.raises(OSError, match="symbolic"):
+        hosts.rewrite(str(tmp_path / "hosts"), "x")
+    assert not os.path.exists(tmp_path / "victim")
+
+
+def test_names_survive_their_record() -> None:
+    names = Names("a", (("b", "192.0.2.1"),), ("10.0.0.1",), (), None)
+    assert hosts.from_record(hosts.to_record(names)) == names
