@@ -14,11 +14,14 @@ from ..kernel import cgroupfs
 from .checks import refuse_wider
 from .hierarchy import Hierarchies, folder
 from .limits import Limits
+from .support import no_file
 from .write import Write
 
 
 def explained(error: KernelError, hierarchies: Hierarchies, path: str, write: Write, limits: Limits) -> EngineError:
     """The error to raise for a write that was refused."""
+    if error.errno == errno.ENOENT:  # no group existed before this one that could have shown it
+        return no_file(write.field, write.field, write.controller, write.file)
     step = {"cpu_quota": _cpu, "cpu_period": _cpu, "cpu_burst": _burst, "cpuset_cpus": _cpuset, "cpuset_mems": _cpuset,
             "memory_max": _memory, "memory_swap_max": _memory, "io_limits": _io, "io_device_weights": _io,
             "io_weight": _io, "devices": _devices}.get(write.field)

@@ -72,10 +72,8 @@ def create(path: str, limits: Limits = NOTHING) -> None:
     check(hierarchies, path, limits, NOTHING)
     made: List[str] = []
     try:
-        for root in hierarchies.all_roots():
-            _make(hierarchies, root, path, made, limits)
-        whole = len(made) >= len(hierarchies.all_roots())
-        if whole:
+        fresh = [_make(hierarchies, root, path, made, limits) for root in hierarchies.all_roots()]
+        if all(fresh):
             _write_all(hierarchies, path, limits, None)
         else:
             update(path, limits)
@@ -88,13 +86,14 @@ def create(path: str, limits: Limits = NOTHING) -> None:
         raise
 
 
-def _make(hierarchies: Hierarchies, root: str, path: str, made: List[str], limits: Limits) -> None:
-    """Make the group in one hierarchy."""
+def _make(hierarchies: Hierarchies, root: str, path: str, made: List[str], limits: Limits) -> bool:
+    """Make the group in one hierarchy; say whether it was not there."""
+    fresh = False
     for attempt in range(4):
         try:
-            if _mkdir(folder(root, path), made):
-                if root == hierarchies.v1.get("cpuset"):
-                    _inherit_cpuset(root, path)
+            fresh = _mkdir(folder(root, path), made)
+            if fresh and root == hierarchies.v1.get("cpuset"):
+                _inherit_cpuset(root, path)
         except FileNotFoundError:
             if attempt == 3:
                 raise
@@ -108,6 +107,7 @@ def _make(hierarchies: Hierarchies, root: str, path: str, made: List[str], limit
         break
     if root == hierarchies.v2:
         _delegate(hierarchies, path, limits)
+    return fresh
 
 
 def _mkdir(at: str, made: List[str]) -> bool:

@@ -145,15 +145,20 @@ def require(hierarchies: Hierarchies, path: str, limits: Limits, options: Mappin
                                    if version == 1 else ""), option=option, controller=controller)
         if file:
             if has_file(hierarchies, path, controller, file) is False:
-                raise Unsupported("option '%s': this kernel (%s) has no '%s' in the controller '%s'"
-                                  % (option, os.uname().release, file, controller), _file_remedy(field),
-                                  option=option, controller=controller)
+                raise no_file(field, option, controller, file)
         elif controller == "io":
             layout_ = layout_ or layout(hierarchies, path)
             if not layout_.io_weight:
                 raise Unsupported("option '%s': no I/O scheduler of this kernel weighs the groups of controller 'io'"
                                   % option, "Load the module 'bfq' and make it the scheduler of the disks: "
                                   "'echo bfq > /sys/block/DISK/queue/scheduler'", option=option, controller=controller)
+
+
+def no_file(field: str, option: str, controller: str, file: str) -> Unsupported:
+    """The error for a controller that lacks a file."""
+    return Unsupported("option '%s': this kernel (%s) has no '%s' in the controller '%s'"
+                       % (option, os.uname().release, file, controller), _file_remedy(field),
+                       option=option, controller=controller)
 
 
 def _file_remedy(field: str) -> str:
