@@ -98,5 +98,5 @@ def everything_of(host: Host) -> List[Tuple[str, str]]:
         "mounts": "cut -d' ' -f5 /proc/self/mountinfo | grep -e ^/run/coracle -e ^/var/lib/coracle/ || true",
         "forwarding": "cat /proc/sys/net/ipv4/ip_forward",
         "files": "ls -A /run/coracle /var/lib/coracle 2>/dev/null | grep -v ':$' || true; "
-                 "ls /usr/local/bin/coracle /etc/systemd/system/coracle.service /etc/sysctl.d/60-coracle.conf 2>/dev/null || true"}
+                 "ls /usr/local/bin/coracle /etc/systemd/system/coracle.service 2>/dev/null || true"}
     return [(what, host.shell(script).strip()) for what, script in looks.items()]
