@@ -90,13 +90,24 @@ assemble() {
     ln -s python "$tree/opt/tests/bin/python3"
     printf 'home = /usr/bin\ninclude-system-site-packages = false\n' >"$tree/opt/tests/pyvenv.cfg"
     cp "$here"/guest/coracle-test.{service,target} "$tree/etc/systemd/system/"
+    install -D "$here/guest/start" "$tree/usr/local/lib/coracle-test/start"
     echo coracle-vm >"$tree/etc/hostname"
     printf '127.0.0.1 localhost coracle-vm\n::1 localhost\n' >"$tree/etc/hosts"
     : >"$tree/etc/resolv.conf"
     : >"$tree/etc/fstab"
     echo 2b1d4cf3f5c84d9c9f2c5d0a9a3a7e11 >"$tree/etc/machine-id"
-    # A sparse disk without a journal: every boot starts from this state again.
-    mkfs.ext4 -q -F -O ^has_journal -E lazy_itable_init=1,nodiscard -m 0 -d "$tree" "$1/root.ext4" 4G >/dev/null
+    # One partition, since the kernel by itself finds a root by the partition's UUID but not by the file system's.
+    # Without a journal: every boot starts from this state again.
+    truncate -s 4G "$1/root.disk"
+    python3 - "$1/root.disk" <<'PYTHON'
+import struct, sys
+with open(sys.argv[1], "r+b") as disk:
+    size = disk.seek(0, 2) // 512
+    disk.seek(440)  # disk signature, one entry of type Linux from sector 2048 on, three empty ones, boot signature
+    disk.write(struct.pack("<IH 4xB3xII 48x2s", 0xC07AC1E0, 0, 0x83, 2048, size - 2048, b"\x55\xaa"))
+PYTHON
+    mkfs.ext4 -q -F -O ^has_journal -E lazy_itable_init=1,nodiscard,offset=1048576 -m 0 -d "$tree" \
+        "$1/root.disk" $((4 * 1024 * 1024 - 1024))k >/dev/null
 }
 
 build() {
@@ -111,27 +122,27 @@ build() {
     for job in "${!jobs[@]}"; do
         wait "${jobs[$job]}" || { failed=yes; echo "$job:" >&2; cat "$work/$job.log" >&2; }
     done
-    [ $failed = no ] || return 1
+    [ $failed = no ] || die "the virtual machine could not be built"
     assemble "$work"
     echo "built in $((SECONDS - started)) s" >&2
 }
 
 packages qemu-system-x86 mmdebstrap e2fsprogs python3
 key=$({
-    cat "$here/image.sh" "$here"/{packages,requirements}.txt "$here"/guest/coracle-test.* "$root"/requirements/*.txt
+    cat "$here/image.sh" "$here"/{packages,requirements}.txt "$here"/guest/{coracle-test.*,start} "$root"/requirements/*.txt
     /usr/bin/python3 -VV
     cat /etc/debian_version
 } | sha256sum | cut -c1-16)
 
 exec 7>"$vm/lock"
 flock 7
-if [ ! -e "$vm/$key/root.ext4" ]; then
+if [ ! -e "$vm/$key/root.disk" ]; then
     work=$(mktemp -d "$vm/build.XXXXXX")
     trap 'rm -rf "$work"' EXIT
     command -v ansible-galaxy >/dev/null || venv controller
-    build "$work" || die "the virtual machine could not be built"
+    build "$work"
     mkdir "$work/image"
-    mv "$work/vmlinuz" "$work/root.ext4" "$work/image/"
+    mv "$work/vmlinuz" "$work/root.disk" "$work/image/"
     for old in "$vm"/????????????????; do
         [ ! -d "$old" ] || rm -rf "$old"
     done
