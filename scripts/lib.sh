@@ -55,7 +55,7 @@ python_command() {
     for name in ${CORACLE_PYTHON:-} python3 python3.13 python3.12 python3.11 /usr/bin/python3; do
         path=$(command -v "$name") || continue
         "$path" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2])' 2>/dev/null || continue
-        "$path" -c 'import sys; print(sys.executable)'
+        "$path" -c 'import os, sys; print(os.path.realpath(sys._base_executable))'  # not that of an environment
         return 0
     done
     die "no Python 3.11 or newer found; set CORACLE_PYTHON to one"

@@ -27,6 +27,10 @@ install_collection
 cd "$root"
 case " $* " in
     *" -i "* | *" --inventory"*) ;;
-    *) set -- --inventory localhost, --connection local "$@" ;;
+    *)
+        # Discovery would take the first python3.X that the PATH of this shell offers.
+        [ ! -x /usr/bin/python3 ] || export ANSIBLE_PYTHON_INTERPRETER=/usr/bin/python3
+        set -- --inventory localhost, --connection local "$@"
+        ;;
 esac
 exec ansible-playbook "coracle.containers.$playbook" "$@"

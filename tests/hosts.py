@@ -71,11 +71,13 @@ class Host:
         self._unshare = subprocess.Popen(
             ["unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--",
              sys.executable, "-IS", str(init), self.name, str(folder)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self._environment(None))
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=(folder / "start.log").open("wb"),
+            env=self._environment(None))
         try:
             assert self._unshare.stdout is not None
             if self._unshare.stdout.readline() != b"ready\n":
-                raise HostError("the test host %s did not start" % self.name)
+                raise HostError("the test host %s did not start\n%s" % (
+                    self.name, (folder / "start.log").read_text(encoding="utf-8")))
             children = Path("/proc/%d/task/%d/children" % (self._unshare.pid, self._unshare.pid))
             self.pid = int(children.read_text(encoding="ascii"))
         except BaseException:

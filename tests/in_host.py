@@ -23,8 +23,9 @@ def main(command: List[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="coracle-host-") as folder:
         host = Host(Path(folder) / "host", Payloads())
         try:
-            return subprocess.run(host.command(*command), check=False, stdin=subprocess.DEVNULL,
-                                  env={**os.environ, MARK: host.name, "CORACLE_CGROUP_ROOT": host.cgroup_root}).returncode
+            return subprocess.run(host.command("env", "--chdir", os.getcwd(), *command), check=False, stdin=subprocess.DEVNULL,
+                                  env={**os.environ, MARK: host.name, "CORACLE_CGROUP_ROOT": host.cgroup_root}
+                                  ).returncode
         finally:
             host.close()
 
