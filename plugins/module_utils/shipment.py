@@ -30,8 +30,8 @@ def everything() -> None:
     from .engine.kernel import commands, netlink, nftables, rtnetlink  # noqa: F401
     from .engine.netns import resource as netns_resource  # noqa: F401
     from .engine.network import (  # noqa: F401
-        addresses, attach, ends, firewall, hosts, leases, listeners, namespace, networks, observe, publish, records,
-        spec, sysctls)
+        addresses, attach, documents, ends, firewall, hosts, leases, listeners, namespace, networks, observe, publish,
+        records, spec, sysctls)
     from .engine.kernel import capabilities, clone, seccomp, syscall_numbers  # noqa: F401
     from .engine.runtime import exec as _exec  # noqa: F401
     from .engine.runtime import (  # noqa: F401

@@ -14,9 +14,9 @@ from ..engine.image import references
 from ..engine.plan import RECREATE
 from ..option import NOT_COMPARED, STRICT, UNORDERED, Option
 
-_DIGEST = re.compile(r"^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$")
-_PORT = re.compile(r"^(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?$")
-_TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$")
+_DIGEST = re.compile(r"^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})\Z")
+_PORT = re.compile(r"^(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?\Z")
+_TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)\Z")
 
 
 def digest(value: Any) -> str:
@@ -44,7 +44,7 @@ def stop_signal(value: Any) -> str:
         except ValueError:
             raise ValueError("is no signal")
     text = text if text.startswith("SIG") else "SIG" + text
-    if not re.match(r"^SIGRTM(IN\+|AX-)\d{1,2}$", text) and text not in signal.Signals.__members__:
+    if not re.match(r"^SIGRTM(IN\+|AX-)\d{1,2}\Z", text) and text not in signal.Signals.__members__:
         raise ValueError("is no signal")
     return text
 

@@ -24,8 +24,8 @@ OCI, OCI_ARCHIVE, DOCKER_ARCHIVE, ROOTFS = "oci", "oci-archive", "docker-archive
 _SMALL = 1 << 20
 _MOST_SMALL = 64 << 20
 _ARCHIVE_NAME = re.compile(rb"^(oci-layout|index\.json|manifest\.json|repositories|blobs(/.*)?|[0-9a-f]{64}"
-                           rb"(/(json|VERSION|layer\.tar)?|\.json|\.tar(\.gz)?)?)$")
-_HEX = re.compile(r"(?:^|/)([0-9a-f]{64})(?:\.json)?$")
+                           rb"(/(json|VERSION|layer\.tar)?|\.json|\.tar(\.gz)?)?)\Z")
+_HEX = re.compile(r"(?:^|/)([0-9a-f]{64})(?:\.json)?\Z")
 
 
 class Source(NamedTuple):

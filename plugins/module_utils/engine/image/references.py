@@ -21,10 +21,10 @@ FORM = "[HOST[:PORT]/]PATH[:TAG][@DIGEST], such as alpine:3.20 or registry.examp
 _LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _HOST = r"(?:%s(?:\.%s)*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?" % (_LABEL, _LABEL)
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_NAME = re.compile(r"^(?:(%s)/)?(%s(?:/%s)*)$" % (_HOST, _PART, _PART))
-_TAG = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")
-_DIGEST = re.compile(r"^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$")
-_IDENTITY = re.compile(r"^(?:sha256:)?([0-9a-f]{12,64})$")
+_NAME = re.compile(r"^(?:(%s)/)?(%s(?:/%s)*)\Z" % (_HOST, _PART, _PART))
+_TAG = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
+_DIGEST = re.compile(r"^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})\Z")
+_IDENTITY = re.compile(r"^(?:sha256:)?([0-9a-f]{12,64})\Z")
 _LONGEST = 255
 
 
@@ -67,7 +67,7 @@ def parse(text: str) -> Reference:
     Raises:
         ValueError: It is none; the text says why.
     """
-    if re.match(r"^[0-9a-f]{64}$", text):
+    if re.match(r"^[0-9a-f]{64}\Z", text):
         raise ValueError("is an image ID, not a name")
     rest, at, digest = text.partition("@")
     if at and not _DIGEST.match(digest):
@@ -115,6 +115,6 @@ def name_or_identity(value: object) -> str:
     text = str(value)
     if text.startswith("sha256:") and identity(text):
         return text
-    if re.match(r"^[0-9a-f]{64}$", text):
+    if re.match(r"^[0-9a-f]{64}\Z", text):
         return "sha256:" + text
     return normal(text)

@@ -24,7 +24,7 @@ from . import files
 
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}\n'
 _LENGTHS = {"sha256": 64, "sha512": 128}
-_DIGEST = re.compile(r"^(sha256|sha512):([0-9a-f]+)$")
+_DIGEST = re.compile(r"^(sha256|sha512):([0-9a-f]+)\Z")
 DOCUMENT_LIMIT = 4 << 20
 """The largest manifest or config that is read, in bytes; registries use the same bound."""
 
