@@ -291,6 +291,16 @@ def test_without_library_and_program_the_error_names_them(shared_host: Host) -> 
     shared_host.call(inside)
 
 
+def test_a_container_and_a_namespace_do_not_share_a_name(shared_host: Host) -> None:
+    def inside() -> None:
+        attach.apply(HERE, spec.settle(HERE, "web", "none", names=names.to_record(names.Names("web"))))
+    shared_host.call(inside)
+    for state in ("present", "absent"):
+        result = shared_host.module("container_netns", name="web", state=state, fail=True)
+        assert "belongs to the container 'web'" in result["msg"]
+    shared_host.call(attach.remove, HERE, "web")
+
+
 def test_a_foreign_link_of_the_bridges_name_is_not_touched(shared_host: Host) -> None:
     def inside() -> None:
         with Socket() as sock:

@@ -55,6 +55,7 @@ def resolve(instance: Instance, params: Mapping[str, Any]) -> Desired:
     """The complete specification of what the task asks for."""
     name = params["name"]
     if params["state"] == "absent":
+        specification.check_owner(instance, name, container=False)
         return Desired(name, None, {})
     request = {option: params[option] for option in _OF_ATTACHMENT if params[option] is not None}
     routes = None if params["routes"] is None else [

@@ -9,12 +9,12 @@ One JSON file per attachment in C(networks/NAME/leases/). Whoever writes holds t
 from __future__ import annotations
 
 import os
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..errors import Conflict, InvalidValue
 from ..instance import Instance
 from ..store import files
-from . import addresses
+from . import addresses, documents
 from .networks import Network
 
 
@@ -38,23 +38,12 @@ class Lease(NamedTuple):
 
 def of(instance: Instance, network: str) -> List[Lease]:
     """All leases of a network, by holder."""
-    folder = _folder(instance, network)
-    try:
-        names = sorted(os.listdir(folder))
-    except FileNotFoundError:
-        return []
-    found = []
-    for name in names:
-        if name.endswith(".json") and not name.startswith(files.TEMPORARY):
-            lease = _read(os.path.join(folder, name))
-            if lease is not None:
-                found.append(lease)
-    return found
+    return documents.each(_folder(instance, network), _lease)
 
 
 def find(instance: Instance, network: str, netns: str, interface: str) -> Optional[Lease]:
     """The lease of one attachment, or C(None)."""
-    return _read(_path(instance, network, netns, interface))
+    return documents.read(_path(instance, network, netns, interface), _lease)
 
 
 def choose(network: Network, taken: Sequence[Lease], netns: str, interface: str, wanted: Optional[str]) -> str:
@@ -95,7 +84,9 @@ def write(instance: Instance, network: str, lease: Lease) -> None:
     folder = _folder(instance, network)
     files.make_folder(os.path.dirname(folder))
     files.make_folder(folder)
-    files.write_json(_path(instance, network, lease.netns, lease.interface), lease._asdict(), durable=False)
+    path = _path(instance, network, lease.netns, lease.interface)
+    files.write_json(path, lease._asdict(), durable=False)
+    documents.forget(path)
 
 
 def remove(instance: Instance, network: str, netns: str, interface: str) -> bool:
@@ -111,12 +102,6 @@ def _path(instance: Instance, network: str, netns: str, interface: str) -> str:
     return os.path.join(_folder(instance, network), "%s:%s.json" % (netns, interface))
 
 
-def _read(path: str) -> Optional[Lease]:
-    """A lease; one that a power cut has spoilt is none: the next run writes it anew."""
-    try:
-        record = files.read_json(path)
-        return None if record is None else Lease(
-            str(record["netns"]), str(record["interface"]), str(record["address"]), str(record["mac"]),
-            tuple(str(name) for name in record.get("names") or ()))
-    except (ValueError, KeyError, AttributeError):
-        return None
+def _lease(document: Any) -> Lease:
+    return Lease(str(document["netns"]), str(document["interface"]), str(document["address"]), str(document["mac"]),
+                 tuple(str(name) for name in document.get("names") or ()))

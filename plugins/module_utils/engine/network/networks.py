@@ -17,7 +17,7 @@ from ..instance import Instance
 from ..kernel import rtnetlink
 from ..kernel.netlink import Socket
 from ..store import files
-from . import addresses
+from . import addresses, documents
 
 DEFAULT = "coracle"
 """The network of those who name none."""
@@ -71,19 +71,12 @@ def path(instance: Instance, name: str) -> str:
 
 def load(instance: Instance, name: str) -> Optional[Network]:
     """The network of a name, as last asked for, or C(None)."""
-    record = files.read_json(path(instance, name))
-    return None if record is None else Network(**{key: record[key] for key in Network._fields if key in record})
+    return documents.read(path(instance, name), _network)
 
 
 def every(instance: Instance) -> List[Network]:
     """All recorded networks, by name."""
-    try:
-        names = sorted(os.listdir(instance.state("networks")))
-    except FileNotFoundError:
-        return []
-    found = [load(instance, name[:-5]) for name in names
-             if name.endswith(".json") and not name.startswith(files.TEMPORARY)]
-    return [each for each in found if each is not None]
+    return documents.each(instance.state("networks"), _network)
 
 
 def save(instance: Instance, network: Network) -> None:
@@ -91,6 +84,7 @@ def save(instance: Instance, network: Network) -> None:
     files.make_folder(instance.state_root)
     files.make_folder(instance.state("networks"))
     files.write_json(path(instance, network.name), network._asdict())
+    documents.forget(path(instance, network.name))
 
 
 def forget(instance: Instance, name: str) -> None:
@@ -212,6 +206,10 @@ def mac_of(address: str) -> str:
     """
     width, value = addresses.number(address)
     return "02:c0:" + ":".join("%02x" % part for part in (value & 0xFFFFFFFF).to_bytes(4, "big"))
+
+
+def _network(document: Any) -> Network:
+    return Network(**{key: document[key] for key in Network._fields if key in document})
 
 
 def _subnet(cidr: str) -> addresses.Subnet:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Dict, Iterable, List, NamedTuple, Sequence, Tuple
 
 from ..errors import Conflict, InvalidValue
@@ -33,6 +34,11 @@ def expand(texts: Iterable[str]) -> Tuple[Published, ...]:
     Raises:
         InvalidValue: One does not say the host's port, or has ranges of different length.
     """
+    return _expanded(tuple(texts))
+
+
+@lru_cache(maxsize=1024)  # all containers' ports are looked at whenever one of them changes
+def _expanded(texts: Tuple[str, ...]) -> Tuple[Published, ...]:
     found = set()
     for text in texts:
         front, _slash, protocol = text.partition("/")

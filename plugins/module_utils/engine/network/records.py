@@ -13,6 +13,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..instance import Instance
 from ..store import files
+from . import documents
 
 
 class Record(NamedTuple):
@@ -40,24 +41,12 @@ def path(instance: Instance, name: str) -> str:
 
 def load(instance: Instance, name: str) -> Optional[Record]:
     """The record of a namespace, or C(None); one that a power cut has spoilt is none."""
-    try:
-        value = files.read_json(path(instance, name))
-        return None if value is None else Record(
-            str(value["name"]), str(value["mode"]), tuple((str(net), str(nic)) for net, nic in value["attachments"]),
-            tuple(str(text) for text in value["published"]), value.get("names"))
-    except (ValueError, KeyError, TypeError):
-        return None
+    return documents.read(path(instance, name), _record)
 
 
 def every(instance: Instance) -> List[Record]:
     """All records, by name."""
-    try:
-        names = sorted(os.listdir(instance.state("netns")))
-    except FileNotFoundError:
-        return []
-    found = [load(instance, name[:-5]) for name in names
-             if name.endswith(".json") and not name.startswith(files.TEMPORARY)]
-    return [each for each in found if each is not None]
+    return documents.each(instance.state("netns"), _record)
 
 
 def save(instance: Instance, record: Record) -> None:
@@ -65,6 +54,7 @@ def save(instance: Instance, record: Record) -> None:
     files.make_folder(instance.state_root)
     files.make_folder(instance.state("netns"))
     files.write_json(path(instance, record.name), record._asdict(), durable=False)
+    documents.forget(path(instance, record.name))
 
 
 def forget(instance: Instance, name: str) -> None:
@@ -74,3 +64,9 @@ def forget(instance: Instance, name: str) -> None:
         os.rmdir(instance.state("netns"))
     except OSError:
         pass
+
+
+def _record(document: Any) -> Record:
+    return Record(str(document["name"]), str(document["mode"]),
+                  tuple((str(network), str(interface)) for network, interface in document["attachments"]),
+                  tuple(str(text) for text in document["published"]), document.get("names"))

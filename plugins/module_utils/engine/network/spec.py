@@ -16,7 +16,7 @@ from ..errors import Conflict, InvalidValue, NotFound, Unsupported
 from ..instance import Instance
 from ..kernel import nftables
 from ..kernel.netlink import Socket
-from . import addresses, leases, namespace, networks, publish
+from . import addresses, leases, namespace, networks, publish, records
 from .networks import Network
 from .publish import Published
 
@@ -90,6 +90,7 @@ def settle(instance: Instance, name: str, mode: str = "bridge", wanted: Sequence
     Raises:
         InvalidValue, Conflict, NotFound, Unsupported: It cannot be had; nothing was changed.
     """
+    check_owner(instance, name, names is not None)
     ports = publish.expand(published)
     if mode != "bridge":
         _check_without(instance, name, mode, wanted, routes, sysctls, ports)
@@ -109,6 +110,18 @@ def settle(instance: Instance, name: str, mode: str = "bridge", wanted: Sequence
     publish.check(instance, name, ports)
     return NetnsSpec(name, mode, tuple(settled), None if routes is None else tuple(routes),
                      tuple(sorted((sysctls or {}).items())), ports, names)
+
+
+def check_owner(instance: Instance, name: str, container: bool) -> None:
+    """Containers and namespaces that are declared by themselves share one set of names.
+
+    Raises:
+        Conflict: The name is of the other kind.
+    """
+    record = records.load(instance, name)
+    if record is not None and (record.names is not None) != container:
+        raise Conflict("the network namespace '%s' belongs to %s" % (
+            name, "a task of container_netns" if container else "the container '%s'" % name), "Choose another name")
 
 
 def _attachment(instance: Instance, name: str, at: int, request: Mapping[str, Any], settled: Sequence[Attachment],
