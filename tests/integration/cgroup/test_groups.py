@@ -256,6 +256,43 @@ def test_a_process_is_put_into_every_hierarchy(inside: Callable[..., Any]) -> No
     inside(scenario)
 
 
+def test_a_child_enters_by_itself(inside: Callable[..., Any]) -> None:
+    def scenario(path: str) -> None:
+        group.create(path)
+        entry = group.open_entry(path)
+        back, out = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            begin = time.perf_counter()
+            group.enter_self(entry, born=False)
+            os.write(out, b"%.6f" % (time.perf_counter() - begin))
+            signal.pause()
+        assert float(os.read(back, 100)) > 0
+        assert group.holds(path, pid) and group.processes(path) == [pid]
+        group.close_entry(entry)
+        with pytest.raises(OSError):
+            os.write(entry.doors[0], b"0")
+        group.kill(path)
+        os.waitpid(pid, 0)
+    inside(scenario)
+
+
+def test_groups_within_that_are_frozen_are_killed_too(inside: Callable[..., Any]) -> None:
+    def scenario(path: str) -> None:
+        group.create(path + "/a")
+        pid = sleeper()
+        group.attach(path + "/a", pid)
+        roots = discover()
+        if "freezer" in roots.v1:
+            with open(folder(roots.v1["freezer"], path) + "/a/freezer.state", "w", encoding="ascii") as stream:
+                stream.write("FROZEN")
+        else:
+            group.freeze(path + "/a")
+        group.kill(path)
+        assert os.waitpid(pid, 0)[0] == pid
+    inside(scenario)
+
+
 def test_a_group_with_processes_is_not_removed(inside: Callable[..., Any]) -> None:
     def scenario(path: str) -> None:
         group.create(path + "/a")

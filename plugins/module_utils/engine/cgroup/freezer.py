@@ -121,9 +121,7 @@ def kill(path: str, timeout: float = TIMEOUT) -> None:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
                     pass
-        state = _v1(path)
-        if state and cgroupfs.read_if_there(state) not in ("THAWED", None):
-            cgroupfs.write(state, "THAWED")  # v1: the frozen do not die
+        _thaw_all(path)
         if time.monotonic() > until:
             raise Conflict("processes %s of cgroup %s do not end within %g s of being killed"
                            % (", ".join(map(str, left[:8])), path, timeout),
@@ -131,6 +129,14 @@ def kill(path: str, timeout: float = TIMEOUT) -> None:
                            processes=left)
         time.sleep(pause)
         pause, first = min(pause * 2, 0.02), False
+
+
+def _thaw_all(path: str) -> None:
+    """Thaw the group and all below it in v1's freezer, where the frozen do not die."""
+    root = discover().v1.get("freezer")
+    for at, _folders, _files in os.walk(folder(root, path) if root else ""):
+        if cgroupfs.read_if_there(at + "/freezer.self_freezing") == "1":
+            cgroupfs.write(at + "/freezer.state", "THAWED")
 
 
 def _everyone(path: str) -> List[int]:

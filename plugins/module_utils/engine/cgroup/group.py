@@ -21,6 +21,7 @@ from .entry import Entry as Entry
 from .entry import attach as attach
 from .entry import close_entry as close_entry
 from .entry import enter as enter
+from .entry import enter_self as enter_self
 from .entry import holds as holds
 from .entry import open_entry as open_entry
 from .entry import processes as processes
