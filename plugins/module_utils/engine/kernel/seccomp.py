@@ -52,11 +52,11 @@ class Comparison(NamedTuple):
     """One condition on an argument, 64 bits wide.
 
     Attributes:
-        index: 0 to 5.
+        argument: 0 to 5.
         operator: One of C(== != < <= > >= &), the last for C((argument & value) == second).
     """
 
-    index: int
+    argument: int
     operator: str
     value: int
     second: int = 0
@@ -186,7 +186,7 @@ def _conditional(rule: Rule) -> List[Instruction]:
 def _compare(comparison: Comparison) -> List[_Loose]:
     """One 64-bit comparison in 32-bit steps, the high half first; little-endian, as all our machines are."""
     low, high = comparison.value & 0xFFFFFFFF, comparison.value >> 32
-    at = _ARGUMENTS + 8 * comparison.index
+    at = _ARGUMENTS + 8 * comparison.argument
     load_low, load_high = (_LOAD, 0, 0, at), (_LOAD, 0, 0, at + 4)
     operator = comparison.operator
     if operator == "==":

@@ -170,6 +170,8 @@ def _become(plan: Plan, stage: launch.Stage, root: paths.Root) -> None:
     if plan.init:
         stage.name = "init"
         init.stay(plan)
+    stage.name = "process.rlimits"
+    identity.set_limits(plan.who)
     if plan.filter is not None and plan.who.no_new_privileges:
         stage.name = "linux.seccomp"
         plan.filter.install()

@@ -16,7 +16,8 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 from ..errors import Conflict, EngineError, InvalidValue
 from ..kernel import clone, mounts, processes
 from ..store import files
-from . import (cgroup_mount, child, devices, hooks, identity, isolation, launch, record, report, rootfs, spec)
+from . import cgroup_mount, child, devices, hooks, identity, isolation, launch, record, report, rootfs, spec
+from .checks import Invalid
 
 _SIGKILL = 9
 
@@ -91,10 +92,10 @@ def create(bundle: str, state_dir: str, config: Optional[Dict[str, Any]] = None,
         warnings = spec.validate(config)
     process = config.get("process")
     if not process or not process.get("args"):
-        raise spec.Invalid("process.args", "is missing", "A container needs a program to run")
+        raise Invalid("process.args", "is missing", "A container needs a program to run")
     root = os.path.realpath(os.path.join(bundle, config["root"]["path"]))
     if not os.path.isdir(root):
-        raise spec.Invalid("root.path", "%s is no folder" % root)
+        raise Invalid("root.path", "%s is no folder" % root)
     undo = []  # type: List[Callable[[], Any]]
     try:
         return _create(bundle, root, state_dir, config, content, options, warnings, undo)
@@ -124,7 +125,6 @@ def _create(bundle: str, root: str, state_dir: str, config: Dict[str, Any], cont
 
     entry = _cgroup(options.cgroup, linux.get("resources") or {}, undo)
     opened = []  # type: List[int]
-    undo.append(lambda: [os.close(each) for each in opened])
     try:
         start = result = None
         if options.wait:
@@ -237,7 +237,7 @@ def _cgroup(path: str, resources: Dict[str, Any], undo: List[Callable[[], Any]])
     try:
         wanted = limits.from_oci(dict(resources, devices=rules))
     except ValueError as error:
-        raise spec.Invalid("linux.resources", str(error)) from error
+        raise Invalid("linux.resources", str(error)) from error
     if group.exists(path) and group.processes(path):
         raise Conflict("cgroup %s holds processes already" % path, "Choose another, or end them")
     undo.append(lambda: group.remove(path))

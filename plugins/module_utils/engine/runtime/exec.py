@@ -181,6 +181,8 @@ def _child(plan: _Plan) -> None:
         root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         launch.assume(plan.who, plan.filter, root, plan.process.get("cwd") or "/", plan.stdio, stage)
         os.close(root)
+        stage.name = "process.rlimits"
+        identity.set_limits(plan.who)
         if plan.filter is not None and plan.who.no_new_privileges:
             stage.name = "linux.seccomp"
             plan.filter.install()

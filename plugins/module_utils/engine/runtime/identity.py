@@ -71,7 +71,10 @@ def _limit(value: int) -> int:
 
 
 def set_limits(identity: Identity) -> None:
-    """Set the resource limits; without CAP_SYS_RESOURCE a hard limit is cut to what the host allows."""
+    """Set the resource limits, last of all: a low one would get in the way of the set-up.
+
+    Without CAP_SYS_RESOURCE a hard limit is cut to what the host allows.
+    """
     for number, soft, hard in identity.rlimits:
         try:
             resource.setrlimit(number, (soft, hard))
@@ -82,7 +85,11 @@ def set_limits(identity: Identity) -> None:
 
 
 def raise_limits(pid: int, identity: Identity) -> None:
-    """From the host, where a user namespace will take the right away: lift a child's hard limits to what it will need."""
+    """Lift hard limits to what C(set_limits) will need, while the right to do so is held.
+
+    Args:
+        pid: A child, from the host, where a user namespace takes that right away; 0 for the caller.
+    """
     for number, _soft, hard in identity.rlimits:
         now, most = resource.prlimit(pid, number)
         if most != -1 and (hard == -1 or hard > most):

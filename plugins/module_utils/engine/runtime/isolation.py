@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from ..errors import EngineError, KernelError
 from ..kernel import clone, namespaces

@@ -109,7 +109,7 @@ def enter_folder(root: int, cwd: str) -> None:
 
 def assume(who: identity.Identity, syscall_filter: Optional[Any], root: int, cwd: str,
            stdio: Sequence[int], stage: Stage) -> None:
-    """Become the program's user in its working directory, with its limits and rights.
+    """Become the program's user in its working directory, with its rights and the right to its limits.
 
     Args:
         syscall_filter: Installed here unless there are no new privileges: then it waits for the last moment.
@@ -120,7 +120,7 @@ def assume(who: identity.Identity, syscall_filter: Optional[Any], root: int, cwd
     place_stdio(stdio)
     hand_over_stdio(who.uid)
     stage.name = "process.rlimits"
-    identity.set_limits(who)
+    identity.raise_limits(0, who)
     stage.name = "process.scheduler"
     identity.set_priorities(who)
     stage.name = "process.cwd"

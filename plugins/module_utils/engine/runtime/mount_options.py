@@ -24,8 +24,7 @@ _SET: Dict[str, Tuple[int, int]] = {
     "relatime": (MOUNT_ATTR_RELATIME, MOUNT_ATTR_ATIME), "norelatime": (0, 0),
     "strictatime": (MOUNT_ATTR_STRICTATIME, MOUNT_ATTR_ATIME), "nostrictatime": (MOUNT_ATTR_RELATIME, MOUNT_ATTR_ATIME),
 }
-_PROPAGATION = {name: flag for name, flag in (("private", MS_PRIVATE), ("shared", MS_SHARED), ("slave", MS_SLAVE),
-                                              ("unbindable", MS_UNBINDABLE))}
+_PROPAGATION = {"private": MS_PRIVATE, "shared": MS_SHARED, "slave": MS_SLAVE, "unbindable": MS_UNBINDABLE}
 PROPAGATION: Dict[str, int] = dict(_PROPAGATION, **{"r" + name: flag | MS_REC for name, flag in _PROPAGATION.items()})
 """MS_* of the propagation options."""
 _IGNORED = frozenset(("defaults", "auto", "noauto", "user", "nouser", "users", "nofail", "_netdev", "silent", "loud",

@@ -117,7 +117,7 @@ def _block(architecture: str, section: Dict[str, Any], default: int) -> Block:
 def _rules(verdict: int, arguments: Any) -> List[Rule]:
     comparisons = [Comparison(each["index"], _OPERATORS[each["op"]], each["value"], each.get("valueTwo") or 0)
                    for each in arguments]
-    indexes = [each.index for each in comparisons]
+    indexes = [each.argument for each in comparisons]
     if len(set(indexes)) != len(indexes):
         # Two conditions on one argument are alternatives, as runc reads them.
         return [Rule(verdict, (each,)) for each in comparisons]
