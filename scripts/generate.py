@@ -44,7 +44,8 @@ argument_specs:
     description:
       - Stores the images, makes the networks, runs the containers in the order given, and waits until the application answers.
       - Named volumes are made where a container first mounts them.
-      - Adds the containers' results to the fact C(app_results), a list, for a table at the end of the play.
+      - Adds the containers' results to the fact C(app_results), and what the pages said to the fact C(app_answers). Both are
+        lists, for the end of the play.
     author: Coracle contributors (@coracle-containers)
     version_added: 1.0.0
     options:
