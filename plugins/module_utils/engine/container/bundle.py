@@ -88,7 +88,8 @@ def _process(options: Mapping[str, Any], identity: Identity) -> Dict[str, Any]:
     effective = granted if identity.uid == 0 else []
     process: Dict[str, Any] = {
         "terminal": False,
-        "user": {"uid": identity.uid, "gid": identity.gid, "additionalGids": list(identity.groups)},
+        # The primary group among the others: without it, a file whose group is denied could be read after setgid.
+        "user": {"uid": identity.uid, "gid": identity.gid, "additionalGids": sorted({identity.gid, *identity.groups})},
         "args": list(options.get("entrypoint") or ()) + list(options.get("command") or ()),
         "env": environment(options, identity),
         "cwd": options.get("working_dir") or "/",

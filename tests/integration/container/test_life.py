@@ -1,0 +1,189 @@
+# Copyright (c) 2026, Coracle contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The states of a container, and what the world does to it meanwhile."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from typing import Any
+
+import pytest
+
+from hosts import Host
+
+
+def record(host: Host, name: str, file: str) -> Any:
+    """A JSON file of a container in the run folder."""
+    return json.loads(host.shell("cat %s/containers/%s/%s" % (host.run_root, name, file)))
+
+
+def kill(host: Host, pid: int) -> None:
+    host.run(["kill", "-%d" % signal.SIGKILL, str(pid)])
+
+
+def keepers(host: Host) -> list[int]:
+    """The keeper's and the monitors' pids."""
+    return [int(pid) for pid in host.run(["pgrep", "-f", "coracle --state-root .* keeper"], check=False).stdout.split()]
+
+
+def until(condition: Any, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen within %g s" % seconds
+        time.sleep(0.05)
+
+
+def test_from_state_to_state(run: Any) -> None:
+    assert [step["action"] for step in run("one")["actions"]] == ["create", "start"]
+    for state, actions, status in (("paused", ["pause"], "paused"), ("paused", [], "paused"),
+                                   ("started", ["unpause"], "running"), ("stopped", ["stop"], "exited"),
+                                   ("stopped", [], "exited"), ("paused", ["start", "pause"], "paused"),
+                                   ("restarted", ["unpause", "restart"], "running"), ("started", [], "running"),
+                                   ("absent", ["stop", "remove"], "absent"), ("absent", [], "absent")):
+        more = {} if state != "started" else {}
+        predicted = run("one", state=state, check_mode=True, **more)
+        result = run("one", state=state, **more)
+        assert [step["action"] for step in result["actions"]] == actions, state
+        assert predicted["actions"] == result["actions"]
+        assert result["container"]["status"] == status
+        assert result["changed"] is bool(actions)
+
+
+def test_stopping_with_part_of_the_options_touches_nothing_else(run: Any) -> None:
+    first = run("one", memory_max="64M", env={"A": "1"})["container"]
+    run("one", state="stopped")
+    after = run("one", state="stopped", image="busybox")["container"]
+    assert after["id"] == first["id"] and after["options"] == first["options"]
+    assert run("one", state="restarted")["container"]["options"] == first["options"]
+
+
+def test_stop_asks_first_and_kills_in_the_end(run: Any) -> None:
+    run("one")
+    assert run("one", state="stopped")["container"]["exit_code"] == 0
+    run("two", command=["/bin/sleep", "1000"], stop_timeout="500ms")
+    began = time.monotonic()
+    assert run("two", state="stopped", stop_timeout="500ms")["container"]["exit_code"] == 137
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("policy, code, restarts", [("no", 1, 0), ("on-failure:2", 1, 2), ("on-failure", 0, 0)])
+def test_policies_that_end(run: Any, machine: Host, policy: str, code: int, restarts: int) -> None:
+    run("one", restart_policy=policy, command=["/bin/sh", "-c", "exit %d" % code])
+    until(lambda: machine.module("container_run", name="one", state="stopped", check_mode=True)
+          ["container"]["status"] == "exited")
+    seen = machine.module("container_run", name="one", state="stopped")["container"]
+    assert (seen["exit_code"], seen["restarts"]) == (code, restarts)
+
+
+def test_an_application_that_is_killed_comes_back(run: Any, machine: Host) -> None:
+    first = run("one", restart_policy="always")["container"]["pid"]
+    kill(machine, first)
+    until(lambda: run("one", restart_policy="always")["container"].get("pid") not in (None, first))
+    again = run("one", restart_policy="always")
+    assert again["changed"] is False and again["container"]["restarts"] == 1
+
+
+def test_a_stopped_container_is_not_restarted(run: Any) -> None:
+    run("one", restart_policy="always")
+    run("one", state="stopped")
+    time.sleep(0.5)
+    assert run("one", state="stopped")["container"]["status"] == "exited"
+
+
+def test_output_goes_on_when_the_monitor_is_killed(run: Any, machine: Host) -> None:
+    run("one", command=["/bin/sh", "-c", "i=0; while :; do echo line $i; i=$((i+1)); sleep 0.02; done"], stop_timeout="0s")
+    pid = machine.module("container_run", name="one", state="started", check_mode=True)["container"]["pid"]
+    kill(machine, record(machine, "one", "monitor.json")["pid"])
+    time.sleep(0.5)
+    seen = run("one", state="started", image=None, command=None)
+    assert seen["changed"] is False and seen["container"]["pid"] == pid
+    run("one", state="stopped")
+    lines = [json.loads(line)["log"] for line in
+             machine.shell("cat %s/containers/one/container.log" % machine.state_root).splitlines()]
+    assert len(lines) > 20 and lines == ["line %d\n" % number for number in range(len(lines))]
+
+
+def test_the_next_run_adopts_when_keeper_and_monitor_are_killed(run: Any, machine: Host) -> None:
+    pid = run("one")["container"]["pid"]
+    for each in keepers(machine):
+        machine.run(["kill", "-9", str(each)], check=False)
+    until(lambda: not keepers(machine))
+    predicted = run("one", check_mode=True)
+    adopted = run("one")
+    assert [step["action"] for step in adopted["actions"]] == ["adopt"] and predicted["actions"] == adopted["actions"]
+    assert adopted["container"]["pid"] == pid and adopted["actions"][0]["disruption"] == "live"
+    assert run("one")["changed"] is False
+    machine.run(["kill", "-TERM", str(pid)])
+    until(lambda: run("one", state="stopped", check_mode=True)["container"]["status"] == "exited")
+    assert run("one", state="stopped")["container"]["exit_code"] == 0
+
+
+def test_what_died_unwatched_is_started_again(run: Any, machine: Host) -> None:
+    pid = run("one")["container"]["pid"]
+    for each in keepers(machine):
+        machine.run(["kill", "-9", str(each)], check=False)
+    kill(machine, pid)
+    until(lambda: not machine.run(["pgrep", "-x", "sleep"], check=False).stdout)
+    result = run("one")
+    assert [step["action"] for step in result["actions"]] == ["start"]
+    assert result["container"]["status"] == "running" and run("one")["changed"] is False
+
+
+def test_limits_edited_by_hand_are_seen_and_mended(run: Any, machine: Host) -> None:
+    options = {"memory_max": "64M", "cpus": "0.5", "published_ports": ["18070:80"]}
+    run("one", **options)
+    machine.run(["python3", "-c", "open('/sys/fs/cgroup/memory%s/one/memory.limit_in_bytes' % '" + machine.cgroup_root
+                 + "', 'w').write('100000000') if __import__('os').path.exists('/sys/fs/cgroup/memory') else "
+                 "open('/sys/fs/cgroup%s/one/memory.max' % '" + machine.cgroup_root + "', 'w').write('100000000')"])
+    machine.run(["nft", "flush", "ruleset"])
+    predicted = run("one", check_mode=True, **options)
+    assert predicted["diff"]["before"]["memory_max"] == 99999744 and predicted["diff"]["after"]["memory_max"] == 64 << 20
+    assert predicted["diff"]["before"]["published_ports"] == []
+    mended = run("one", **options)
+    assert mended["diff"] == predicted["diff"] and {step["disruption"] for step in mended["actions"]} == {"live"}
+    assert run("one", **options)["changed"] is False
+
+
+def test_a_limit_set_by_hand_where_none_was_asked_for_is_drift(run: Any, machine: Host) -> None:
+    run("one")
+    machine.module("container_cgroup", path="%s/one" % machine.cgroup_root, pids_max=7)
+    predicted = run("one", check_mode=True)
+    assert (predicted["diff"]["before"], predicted["diff"]["after"]) == ({"pids_max": 7}, {"pids_max": None})
+    run("one")
+    assert run("one")["changed"] is False
+
+
+def test_a_hosts_file_changed_by_hand_is_mended(run: Any, machine: Host) -> None:
+    run("one")
+    machine.shell("echo 192.0.2.9 evil >> %s/containers/one/hosts" % machine.run_root)
+    assert run("one")["diff"]["before"] == {"/etc/hosts": "changed"}
+    assert run("one")["changed"] is False
+
+
+def test_after_a_reboot_the_boot_command_brings_back_what_shall_run(run: Any, machine: Host) -> None:
+    for name, policy in (("always", "always"), ("no", "no"), ("unless", "unless-stopped"), ("stopped", "unless-stopped")):
+        run(name, restart_policy=policy)
+    run("stopped", state="stopped")
+    # What a power cut and a boot do: every process and all of /run is gone, the state is as it was.
+    for each in keepers(machine):
+        machine.run(["kill", "-9", str(each)], check=False)
+    machine.shell("pkill -9 -x sh; sleep 0.3; umount -l $(grep -o '%s/[^ ]*' /proc/self/mounts | sort -r); rm -rf %s/*; "
+                  "nft flush ruleset; for link in $(ip -o link show type veth | cut -d: -f2 | cut -d@ -f1); do "
+                  "ip link delete $link; done; ip link delete coracle0" % (machine.run_root, machine.run_root), check=False)
+    machine.run([machine.state_root + "/engine/current/coracle", "--cgroup-root", machine.cgroup_root, "boot"])
+    status = {name: machine.module("container_run", name=name, state="stopped", check_mode=True)["container"]["status"]
+              for name in ("always", "no", "unless", "stopped")}
+    assert status == {"always": "running", "no": "exited", "unless": "running", "stopped": "exited"}
+    for name in ("always", "unless"):
+        assert run(name, restart_policy="always" if name == "always" else "unless-stopped")["changed"] is False
+
+
+def test_two_runs_at_once_are_two_runs_in_turn(run: Any, machine: Host) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda number: run("n%d" % number), range(4)))
+    assert [result["changed"] for result in results] == [True] * 4
+    assert len({result["container"]["addresses"]["coracle"] for result in results}) == 4
