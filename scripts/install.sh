@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Builds the collection and installs it below .cache/collections; prints that path.
+# Builds the collection and installs it below .cache/; prints the path for ANSIBLE_COLLECTIONS_PATH.
 
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -11,4 +11,4 @@ set -euo pipefail
 
 command -v ansible-galaxy >/dev/null || venv controller
 install_collection
-printf '%s\n' "$cache/collections"
+printf '%s\n' "$ANSIBLE_COLLECTIONS_PATH"

@@ -80,10 +80,10 @@ venv() {
     local folder=$root/.venv/$1 python key
     python=$(python_command)
     [ -z "${CORACLE_PYTHON:-}" ] || folder+=-$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-    key=$({ cat "$root"/requirements/{controller,"$1"}.txt; "$python" -VV; echo "$python"; echo "$folder"; } | sha256sum)
+    key=$({ cat "$root"/requirements/{controller,"$1"}.txt; echo "$folder"; } | sha256sum)
     exec 8>"$root/.venv/lock"
     flock 8
-    if [ "$(cat "$folder/key" 2>/dev/null)" != "$key" ]; then
+    if [ "$(cat "$folder/key" 2>/dev/null)" != "$key" ] || ! "$folder/bin/python" -c 'import ansible'; then
         say "making $folder with $("$python" -V)"
         rm -rf "$folder"
         "$python" -c 'import ensurepip, venv' 2>/dev/null || packages python3-venv
@@ -92,6 +92,7 @@ venv() {
             >"$cache/pip.log" 2>&1 || { cat "$cache/pip.log" >&2; die "pip could not install requirements/$1.txt"; }
         printf '%s\n' "$key" >"$folder/key"
     fi
+    flock -u 8
     exec 8>&-
     export PATH=$folder/bin:$PATH VIRTUAL_ENV=$folder
 }
@@ -103,20 +104,29 @@ sources() {
         -o -type f ! -name '*.tar.gz' -print0 | LC_ALL=C sort -z)
 }
 
-# install_collection: builds the collection and installs it below .cache/collections, if a source has changed since.
+# install_collection: builds the collection and installs it below .cache/installed, if a source has changed since.
+# .cache/collections leads to the newest; who runs an older one meanwhile keeps it.
 install_collection() {
-    local key target=$cache/collections/ansible_collections/coracle/containers
+    local key target
     exec 9>"$cache/lock"
     flock 9
-    key=$(cd "$root" && sources | xargs -0 sha256sum | sha256sum)
-    if [ "$(cat "$cache/collections/key" 2>/dev/null)" != "$key" ] || [ ! -f "$target/MANIFEST.json" ]; then
+    key=$(cd "$root" && sources | xargs -0 sha256sum | sha256sum | cut -c1-16)
+    target=$cache/installed/$key
+    if [ ! -f "$target/complete" ]; then
         rm -rf "$cache/build" "$target"
-        mkdir -p "$cache/build" "$cache/collections"
+        mkdir -p "$cache/build" "$target"
         ansible-galaxy collection build --force --output-path "$cache/build" "$root" >"$cache/build.log" 2>&1 \
             || { cat "$cache/build.log" >&2; die "the collection does not build"; }
-        ansible-galaxy collection install --offline --no-deps --force -p "$cache/collections" "$cache"/build/*.tar.gz \
+        ansible-galaxy collection install --offline --no-deps --force -p "$target" "$cache"/build/*.tar.gz \
             >"$cache/build.log" 2>&1 || { cat "$cache/build.log" >&2; die "the collection does not install"; }
-        printf '%s\n' "$key" >"$cache/collections/key"
+        touch "$target/complete"
+        # shellcheck disable=SC2012  # the names are digests
+        (cd "$cache/installed" && ls -t | tail -n +9 | xargs -r rm -rf)
     fi
+    [ ! -d "$cache/collections" ] || [ -L "$cache/collections" ] || rm -rf "$cache/collections"
+    ln -sfn "installed/$key" "$cache/collections.$$"
+    mv -T "$cache/collections.$$" "$cache/collections"
+    export ANSIBLE_COLLECTIONS_PATH=$target
+    flock -u 9
     exec 9>&-
 }

@@ -48,7 +48,7 @@ temporary=$(mktemp -d)
 trap 'rm -rf "$temporary"' EXIT
 tree=$temporary/ansible_collections/coracle
 mkdir -p "$tree"
-cp -a "$cache/collections/ansible_collections/coracle/containers" "$tree/"
+cp -a "$ANSIBLE_COLLECTIONS_PATH/ansible_collections/coracle/containers" "$tree/"
 mkdir -p "$tree/containers/tests"
 cp "$root/tests/config.yml" "$tree/containers/tests/"
 cd "$tree/containers"

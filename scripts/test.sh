@@ -20,7 +20,6 @@ cd "$root" || exit 1
 lint=(ruff mypy yamllint ansible-lint reuse changelog docs)
 all=("${lint[@]}" sanity newest unit integration molecule vm leftovers)
 reports=$cache/reports
-installed=$cache/collections/ansible_collections/coracle/containers
 
 stage_ruff() { ruff check --output-format concise . "$@"; }
 
@@ -112,12 +111,13 @@ if [ ${#chosen[@]} -eq 0 ]; then
     chosen=("${all[@]}")
 fi
 
-packages openssh-server openssh-client iproute2 iputils-ping nftables procps python3
+packages openssh-server openssh-client iproute2 iputils-ping nftables procps python3 busybox-static curl mmdebstrap psmisc
 venv test
 rm -rf "$reports"
 mkdir -p "$reports"
 install_collection
-export CORACLE_TEST_INSTALLED=1
+export CORACLE_TEST_INSTALLED=$ANSIBLE_COLLECTIONS_PATH
+installed=$ANSIBLE_COLLECTIONS_PATH/ansible_collections/coracle/containers
 python tests/leftovers.py snapshot "$cache/before.json"
 
 table=()

@@ -23,9 +23,10 @@ def collections_path() -> Path:
     if os.environ.get("CORACLE_TEST_CHECKOUT") == "1":
         return linked()
     if not os.environ.get("CORACLE_TEST_INSTALLED"):
-        subprocess.run([str(ROOT / "scripts" / "install.sh")], check=True, stdout=sys.stderr)
-        os.environ["CORACLE_TEST_INSTALLED"] = "1"
-    return ROOT / ".cache" / "collections"
+        done = subprocess.run([str(ROOT / "scripts" / "install.sh")], check=True, stdout=subprocess.PIPE, text=True)
+        os.environ["CORACLE_TEST_INSTALLED"] = done.stdout.strip()
+    installed = os.environ["CORACLE_TEST_INSTALLED"]
+    return Path(installed) if installed.startswith("/") else ROOT / ".cache" / "collections"
 
 
 def linked() -> Path:
