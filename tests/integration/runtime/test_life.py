@@ -415,7 +415,7 @@ def test_joined_namespaces_by_path(lab: Lab) -> None:
 
 def test_a_namespace_path_of_the_wrong_kind_is_refused(lab: Lab) -> None:
     def scenario(bundle: Bundle) -> None:
-        for path, word in (("/proc/self/ns/uts", "is a uts namespace"), ("/etc/passwd", "no namespace"), ("/nope", "No such file")):
+        for path, word in (("/proc/self/ns/uts", "is a uts namespace"), ("/etc/passwd", "no namespace"), ("/no", "No such file")):
             document = config()
             document["linux"]["namespaces"][1] = {"type": "network", "path": path}
             with pytest.raises(EngineError, match=word) as caught:

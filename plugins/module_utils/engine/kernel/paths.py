@@ -113,9 +113,10 @@ class Root:
             KernelError: EINVAL where it is no regular file; ENOENT and so on as the kernel says.
         """
         handle = self.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise KernelError("read", errno.EINVAL, "%s (no regular file)" % path)
         with os.fdopen(handle, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise KernelError("read", errno.EINVAL, "%s (no regular file)" % path)
             return stream.read(limit)
 
 

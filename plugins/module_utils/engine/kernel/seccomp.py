@@ -97,9 +97,9 @@ def assemble(blocks: Sequence[Block], elsewhere: int = KILL_PROCESS) -> bytes:
     Raises:
         EngineError: The filter is longer than the kernel takes.
     """
-    code = [(_LOAD, 0, 0, _ARCHITECTURE)]  # type: List[Instruction]
+    code: List[Instruction] = [(_LOAD, 0, 0, _ARCHITECTURE)]
     for token in sorted({block.token for block in blocks}):
-        body = [(_LOAD, 0, 0, _NUMBER)]  # type: List[Instruction]
+        body: List[Instruction] = [(_LOAD, 0, 0, _NUMBER)]
         wide = [block for block in blocks if block.token == token and block.x32]
         plain = [block for block in blocks if block.token == token and not block.x32]
         if wide or token == 0xC000003E:
@@ -126,9 +126,9 @@ def _choose(border: int, below: List[Instruction], above: List[Instruction]) -> 
 def _search(block: Block) -> List[Instruction]:
     """The binary search over runs of numbers with one verdict."""
     offset = X32_BIT if block.x32 else 0
-    runs = []  # type: List[Tuple[int, List[Instruction]]]
+    runs: List[Tuple[int, List[Instruction]]] = []
     following = offset
-    last = []  # type: List[Instruction]
+    last: List[Instruction] = []
 
     def add(start: int, leaf: List[Instruction]) -> None:
         nonlocal last
@@ -136,7 +136,7 @@ def _search(block: Block) -> List[Instruction]:
             runs.append((start, leaf))
             last = leaf
 
-    default = [(_RETURN, 0, 0, block.default)]  # type: List[Instruction]
+    default: List[Instruction] = [(_RETURN, 0, 0, block.default)]
     for number in sorted(block.rules):
         if number > following:
             add(following, default)
@@ -160,7 +160,7 @@ def _tree(runs: List[Tuple[int, List[Instruction]]]) -> List[Instruction]:
 
 def _leaf(rules: List[Rule], default: int) -> List[Instruction]:
     """The verdict on one system call."""
-    code = []  # type: List[Instruction]
+    code: List[Instruction] = []
     for rule in rules:
         if not rule.comparisons:
             return code + [(_RETURN, 0, 0, rule.verdict)]
@@ -172,7 +172,7 @@ def _conditional(rule: Rule) -> List[Instruction]:
     """The comparisons of a rule, each ending behind it where it fails, and the verdict."""
     parts = [_compare(each) for each in rule.comparisons]
     total = sum(len(part) for part in parts) + 1
-    code = []  # type: List[Instruction]
+    code: List[Instruction] = []
     for part in parts:
         end_of_part = len(code) + len(part)
         for operation, yes, no, value in part:

@@ -43,7 +43,7 @@ def mount(root: paths.Root, destination: str, options: Options, cgroups: Cgroups
     _attach(root, destination, mounts.new_file_system("tmpfs", [("source", "cgroup"), ("mode", "755")], attributes))
     for name, setting, folder in cgroups.v1:
         key, equals, value = setting.partition("=")
-        settings = [(key, value)] if equals else [(each, None) for each in setting.split(",")]  # type: List[Tuple[str, Optional[str]]]
+        settings: List[Tuple[str, Optional[str]]] = [(key, value)] if equals else [(each, None) for each in setting.split(",")]
         if equals:
             settings.insert(0, ("none", None))
         _attach(root, os.path.join(destination, name),

@@ -43,7 +43,7 @@ def parse(content: bytes, name: str, limit: int = 8 << 20) -> Any:
     def pairs(items: List[Tuple[str, Any]]) -> Dict[str, Any]:
         result = dict(items)
         if len(result) != len(items):
-            seen = set()  # type: set[str]
+            seen: set[str] = set()
             for key, _value in items:
                 if key in seen:
                     raise Invalid(key, "the key comes twice in one object of %s" % name)

@@ -84,7 +84,7 @@ def create(bundle: str, state_dir: str, config: Optional[Dict[str, Any]] = None,
     """
     bundle = os.path.abspath(bundle)
     options = Options(**choices)
-    content = None  # type: Optional[bytes]
+    content: Optional[bytes] = None
     if config is None:
         config, content = spec.read(bundle)
         warnings = spec.warnings(config)
@@ -96,7 +96,7 @@ def create(bundle: str, state_dir: str, config: Optional[Dict[str, Any]] = None,
     root = os.path.realpath(os.path.join(bundle, config["root"]["path"]))
     if not os.path.isdir(root):
         raise Invalid("root.path", "%s is no folder" % root)
-    undo = []  # type: List[Callable[[], Any]]
+    undo: List[Callable[[], Any]] = []
     try:
         return _create(bundle, root, state_dir, config, content, options, warnings, undo)
     except BaseException:
@@ -124,7 +124,7 @@ def _create(bundle: str, root: str, state_dir: str, config: Dict[str, Any], cont
     _keep_config(state_dir, config, content, undo)
 
     entry = _cgroup(options.cgroup, linux.get("resources") or {}, undo)
-    opened = []  # type: List[int]
+    opened: List[int] = []
     try:
         start = result = None
         if options.wait:

@@ -43,9 +43,9 @@ def nodes(config: Dict[str, Any]) -> List[Node]:
 def allow_rules() -> List[Dict[str, Any]]:
     """The cgroup's device rules that a container's default nodes need (as runc and Docker have them)."""
     pairs = [(major, minor) for _path, major, minor in DEFAULT] + [(5, 2), (136, -1)]  # ptmx and the pts
-    rules = [{"allow": True, "type": kind, "access": "m"} for kind in ("c", "b")]  # type: List[Dict[str, Any]]
+    rules: List[Dict[str, Any]] = [{"allow": True, "type": kind, "access": "m"} for kind in ("c", "b")]
     for major, minor in pairs:
-        rule = {"allow": True, "type": "c", "major": major, "access": "rwm"}  # type: Dict[str, Any]
+        rule: Dict[str, Any] = {"allow": True, "type": "c", "major": major, "access": "rwm"}
         if minor >= 0:
             rule["minor"] = minor
         rules.append(rule)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from typing import Any, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..errors import EngineError, KernelError
 from ..kernel import clone, namespaces
@@ -53,7 +53,7 @@ def open_request(config: Dict[str, Any]) -> Request:
         EngineError: A path is no namespace, or one of another kind.
     """
     new = []
-    joined = []  # type: List[Tuple[str, int]]
+    joined: List[Tuple[str, int]] = []
     try:
         for number, each in enumerate((config.get("linux") or {}).get("namespaces") or ()):
             kind, path = each["type"], each.get("path")
@@ -101,7 +101,7 @@ def make_child(request: Request, born_flags: int, cgroup: Optional[int]) -> clon
         born_flags: CLONE_NEW* of those that the child gets at birth.
     """
     by_parent = [(kind, handle) for kind, handle in request.joined if kind not in _BY_CHILD]
-    home = []  # type: List[Tuple[int, int]]
+    home: List[Tuple[int, int]] = []
     try:
         for kind, handle in by_parent:
             flag = namespaces.FLAGS[kind]

@@ -204,7 +204,7 @@ def set_oom_score(pid: int, who: identity.Identity) -> None:
 
 def cpus(text: str) -> List[int]:
     """CPU numbers of a list such as C(0-3,7) (cpuset(7), List format)."""
-    found = []  # type: List[int]
+    found: List[int] = []
     for part in text.split(","):
         first, _dash, last = part.strip().partition("-")
         if not first.isdigit() or (last and not last.isdigit()):

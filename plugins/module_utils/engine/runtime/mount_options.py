@@ -65,8 +65,8 @@ class Options(NamedTuple):
 def parse(options: Sequence[str]) -> Options:
     """Sort a mount's options; the last of two that contradict wins."""
     now, below = [0, 0], [0, 0]
-    propagation = []  # type: List[int]
-    data = []  # type: List[Tuple[str, Optional[str]]]
+    propagation: List[int] = []
+    data: List[Tuple[str, Optional[str]]] = []
     bind = recursive = copy_up = remount = False
     idmap = ""
     for option in options:

@@ -97,7 +97,7 @@ def status(state_dir: str, record: Record) -> str:
 
 def document(record: Record, now: str, pid: Optional[int] = None) -> Dict[str, Any]:
     """The state as runtime-spec runtime.md defines it, as hooks get it on standard input."""
-    state = {"ociVersion": record.oci_version, "id": record.id, "status": now, "bundle": record.bundle}  # type: Dict[str, Any]
+    state: Dict[str, Any] = {"ociVersion": record.oci_version, "id": record.id, "status": now, "bundle": record.bundle}
     if now != "stopped":
         state["pid"] = record.pid if pid is None else pid
     if record.annotations:

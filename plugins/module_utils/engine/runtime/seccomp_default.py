@@ -114,7 +114,7 @@ def section(capabilities: Iterable[str] = ()) -> Dict[str, Any]:
 
 
 def _row(names: List[str], *arguments: Tuple[int, int, int, str]) -> Dict[str, Any]:
-    row = {"names": names, "action": "SCMP_ACT_ALLOW"}  # type: Dict[str, Any]
+    row: Dict[str, Any] = {"names": names, "action": "SCMP_ACT_ALLOW"}
     if arguments:
         row["args"] = [{"index": index, "value": value, "valueTwo": second, "op": operator}
                        for index, value, second, operator in arguments]

@@ -239,7 +239,7 @@ def _unknown_capabilities(sets: Dict[str, List[str]], where: str) -> List[str]:
 
 def _check_namespaces(linux: Dict[str, Any], config: Dict[str, Any]) -> None:
     """The rules between namespaces and what needs them."""
-    own = {}  # type: Dict[str, bool]
+    own: Dict[str, bool] = {}
     for number, each in enumerate(linux.get("namespaces") or ()):
         if each["type"] in own:
             raise Invalid("linux.namespaces[%d].type" % number, "%s comes twice" % each["type"])

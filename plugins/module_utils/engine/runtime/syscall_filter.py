@@ -32,7 +32,7 @@ _OPERATORS = {"SCMP_CMP_NE": "!=", "SCMP_CMP_LT": "<", "SCMP_CMP_LE": "<=", "SCM
               "SCMP_CMP_GT": ">", "SCMP_CMP_MASKED_EQ": "&"}
 _EPERM, _ENOSYS = 1, 38
 _MANY = 8
-_assembled = {}  # type: Dict[str, Filter]
+_assembled: Dict[str, Filter] = {}
 
 
 class Filter(NamedTuple):
@@ -90,7 +90,7 @@ def _block(architecture: str, section: Dict[str, Any], default: int) -> Block:
     numbers = syscall_numbers.table(machine)
     x32 = machine == "x32"
     offset = seccomp.X32_BIT if x32 else 0
-    rules = {}  # type: Dict[int, List[Rule]]
+    rules: Dict[int, List[Rule]] = {}
     highest = 0
     for place, each in enumerate(section.get("syscalls") or ()):
         verdict = _verdict(each["action"], each.get("errnoRet"), "linux.seccomp.syscalls[%d].action" % place)
