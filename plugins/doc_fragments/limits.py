@@ -96,7 +96,7 @@ options:
   io_weight:
     description:
       - The share of disk time where more is wanted than there is, 1 to 10000; what nobody has set is 100.
-      - It takes effect on disks whose scheduler is C(bfq), or with C(io.cost) enabled.
+      - It takes effect on disks whose scheduler is C(bfq), or with C(io.cost) enabled; where v2 has a file for each, both are written.
       - BFQ's own scale is 1 to 1000 with the same 100. Weights above 100 are mapped to it and compared as it rounds them.
       - Read back from C(io.weight), C(io.bfq.weight), C(blkio.bfq.weight) or C(blkio.weight). Changed live.
     type: int

@@ -151,6 +151,12 @@ def test_own_figures_of_v1_take_precedence_there() -> None:
     assert writes(V2._replace(io_weight="io.bfq.weight"), asked) == [("cpu.weight", "59"), ("io.bfq.weight", "500")]
 
 
+def test_both_schedulers_of_v2_are_told() -> None:
+    assert writes(V2._replace(bfq=True), Limits(io_weight=1000)) == [
+        ("io.weight", "default 1000"), ("io.bfq.weight", "181")]
+    assert writes(V2._replace(bfq=True), Limits(io_weight=1000), Limits(io_weight=1000)) == []
+
+
 def test_an_emptied_cpuset_reaches_the_kernel() -> None:
     assert writes(V2, Limits(cpuset_cpus=""), Limits(cpuset_cpus="0")) == [("cpuset.cpus", "\n")]
 

@@ -25,12 +25,14 @@ class Layout(NamedTuple):
             C(blkio.bfq.weight), or empty.
         page: Bytes of a page of memory.
         memsw: Whether v1 accounts swap.
+        bfq: Whether v2 has C(io.bfq.weight) beside C(io.weight); each rules the disks of its own kind.
     """
 
     versions: Mapping[str, int]
     io_weight: str = "io.weight"
     page: int = 4096
     memsw: bool = True
+    bfq: bool = False
 
 
 def render(layout: Layout, wanted: Limits, current: Optional[Limits] = None) -> List[Write]:
@@ -48,7 +50,7 @@ def render(layout: Layout, wanted: Limits, current: Optional[Limits] = None) -> 
         if version == 1:
             writes += v1.render(controller, wanted, now, layout.io_weight, layout.memsw)
         elif version == 2:
-            writes += v2.render(controller, wanted, now, layout.io_weight)
+            writes += v2.render(controller, wanted, now, layout.io_weight, layout.bfq)
     if wanted.unified is not None:
         known = dict(now.unified or ())
         writes += [Write(file.split(".")[0], file, value, "unified") for file, value in wanted.unified

@@ -67,7 +67,9 @@ def versions(hierarchies: Hierarchies) -> Dict[str, int]:
 def layout(hierarchies: Hierarchies, path: str) -> Layout:
     """What rendering has to know; found at the group itself, or at another where it does not exist yet."""
     return Layout(versions(hierarchies), _io_weight_file(hierarchies, path), os.sysconf("SC_PAGE_SIZE"),
-                  has_file(hierarchies, path, "memory", "memory.memsw.limit_in_bytes") is not False)
+                  has_file(hierarchies, path, "memory", "memory.memsw.limit_in_bytes") is not False,
+                  hierarchies.version("io") == 2 and bool(has_file(hierarchies, path, "io", "io.weight"))
+                  and bool(has_file(hierarchies, path, "io", "io.bfq.weight")))
 
 
 def _io_weight_file(hierarchies: Hierarchies, path: str) -> str:

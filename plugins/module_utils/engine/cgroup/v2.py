@@ -21,10 +21,14 @@ _MEMORY = (("memory_min", "memory.min"), ("memory_low", "memory.low"), ("memory_
 _RATES = (("rbps", "read_bps"), ("wbps", "write_bps"), ("riops", "read_iops"), ("wiops", "write_iops"))
 
 
-def render(controller: str, wanted: Limits, now: Limits, io_weight: str) -> List[Write]:
+def render(controller: str, wanted: Limits, now: Limits, io_weight: str, bfq: bool) -> List[Write]:
     """The writes for one controller that lives in v2; device rules are no file and not among them."""
     if controller == "io":
-        return _io(wanted, now, io_weight)
+        writes = _io(wanted, now, io_weight)
+        if bfq and any(write.file == io_weight and ":" not in write.value for write in writes):
+            value = wanted.blkio_weight or weights.bfq_weight(wanted.io_weight or 100)
+            writes.insert(1, Write("io", "io.bfq.weight", str(value), "io_weight"))
+        return writes
     step = _RENDER.get(controller)
     return step(wanted, now) if step else []
 
