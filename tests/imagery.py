@@ -13,6 +13,14 @@ import tarfile
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
+XATTRS = """python3 -c 'import os
+for top, folders, files in os.walk("."):
+    for name in sorted(folders + files) + ["."]:
+        path = os.path.join(top, name)
+        for key in sorted(os.listxattr(path, follow_symlinks=False)):
+            if not key.startswith("trusted.overlay."): print(path, key, os.getxattr(path, key, follow_symlinks=False))
+' | sort"""
+"""A shell command that lists all extended attributes below the working folder, but for the overlay's own."""
 FILE = "application/vnd.oci.image.layer.v1.tar"
 
 

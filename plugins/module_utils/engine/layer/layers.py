@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from contextlib import nullcontext
-from typing import Iterator, List, NamedTuple, Optional, Sequence
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence
 
 from ..errors import EngineError, KernelError, NotFound, Unsupported
 from ..instance import Instance
@@ -214,6 +214,10 @@ def media_type(compression: str) -> str:
 
 # Which form this host can mount
 
+_tried: Dict[str, Optional[str]] = {}
+"""What C(_erofs_works) has found, by state root, while this process lives."""
+
+
 def choose_form(instance: Instance, wanted: str) -> str:
     """The form to make: as wanted, or the best that works when tried.
 
@@ -222,7 +226,9 @@ def choose_form(instance: Instance, wanted: str) -> str:
     """
     if wanted == DIRECTORY:
         return DIRECTORY
-    works = _erofs_works(instance)
+    if instance.state_root not in _tried:
+        _tried[instance.state_root] = _erofs_works(instance)
+    works = _tried[instance.state_root]
     if works is None:
         return EROFS
     if wanted == EROFS:

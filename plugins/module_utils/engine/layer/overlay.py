@@ -50,7 +50,8 @@ class Overlay(NamedTuple):
     @property
     def diff_ids(self) -> Tuple[str, ...]:
         """The layers by diff ID, lowest first; empty where the paths do not tell."""
-        names = [os.path.basename(path) for path in self.lowers if os.path.basename(path) != _EMPTY]
+        names = [os.path.basename(path) for path in self.lowers
+                 if os.path.basename(os.path.dirname(path)) != _EMPTY]
         return tuple("sha256:" + name for name in names) if all(len(name) == 64 for name in names) else ()
 
 
@@ -186,12 +187,10 @@ def _new(instance: Instance, lowers: List[str], source: str, upper: Optional[str
     attributes = mounts.MOUNT_ATTR_RDONLY if read_only or upper is None else 0
     held: List[int] = []
     try:
-        if not lowers:
+        for number in range(len(lowers), 1 if upper is not None else 2):  # overlayfs wants that many
             files.make_folder(instance.run(_EMPTY))
-            lowers = [instance.run(_EMPTY)]
-        if len(lowers) == 1 and upper is None:  # overlayfs wants two, if none of them is an upper one
-            files.make_folder(instance.run(_EMPTY))
-            lowers = [instance.run(_EMPTY)] + lowers
+            files.make_folder(instance.run(_EMPTY, str(number)))
+            lowers = [instance.run(_EMPTY, str(number))] + lowers
         options: List[Tuple[str, Optional[str]]] = [("source", source)]
         options += [("lowerdir+", _short(path, held)) for path in reversed(lowers)]
         if upper is not None and work is not None:
