@@ -17,26 +17,19 @@ from ..errors import Conflict, EngineError, KernelError, NotFound, Unsupported
 from ..kernel import cgroupfs
 from . import devices, support, v1, v2
 from .checks import check
-from .entry import Entry as Entry
-from .entry import attach as attach
-from .entry import close_entry as close_entry
-from .entry import enter as enter
-from .entry import enter_self as enter_self
-from .entry import holds as holds
-from .entry import open_entry as open_entry
-from .entry import processes as processes
+from .entry import Entry, attach, close_entry, enter, enter_self, holds, open_entry, processes
 from .explain import explained
-from .freezer import freeze as freeze
-from .freezer import frozen as frozen
-from .freezer import kill as kill
-from .freezer import thaw as thaw
+from .freezer import freeze, frozen, kill, thaw
 from .hierarchy import Hierarchies, ancestors, discover, folder
 from .limits import NOTHING, Limits, given
 from .render import ORDER, Layout, render
-from .usage import memory_in_use as memory_in_use
-from .usage import oom_kills as oom_kills
-from .usage import usage as usage
+from .usage import memory_in_use, oom_kills, usage
 from .write import Write
+
+__all__ = (
+    "Entry", "attach", "close_entry", "create", "enter", "enter_self", "exists", "freeze", "frozen", "holds", "kill",
+    "memory_in_use", "oom_kills", "open_entry", "paths", "processes", "prune", "read", "read_layout", "remove", "thaw",
+    "update", "usage")
 
 USUAL = frozenset(("cpu", "cpuset", "io", "memory", "pids"))
 """The controllers of v2 that every group has on a host that has v2 alone; others where a limit needs them."""
