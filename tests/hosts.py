@@ -64,6 +64,7 @@ class Host:
         self.cgroup_root = "/" + self.name
         self._payloads = payloads
         self._links = itertools.count(0)
+        self._payload_numbers = itertools.count(1)
         self.pid = 0
         self.alive.add(self.name)
         folder.mkdir(parents=True)
@@ -202,19 +203,8 @@ class Host:
         Raises:
             HostError: It failed, or it did not though C(fail) was said, or it said no result.
         """
-        full = module if "." in module else "coracle.containers." + module
-        given = {**(arguments or {}), **more}  # type: Dict[str, Any]
-        if full.startswith("coracle."):
-            for root in ("state_root", "run_root", "cgroup_root"):
-                given.setdefault(root, getattr(self, root))
-        given.update(_ansible_check_mode=check_mode, _ansible_diff=diff, _ansible_no_log=False, _ansible_debug=False,
-                     _ansible_verbosity=0, _ansible_syslog_facility="LOG_USER", _ansible_socket=None,
-                     _ansible_shell_executable="/bin/sh", _ansible_keep_remote_files=False,
-                     _ansible_tmpdir=None, _ansible_remote_tmp="/run/ansible-tmp", _ansible_ignore_unknown_opts=False,
-                     _ansible_target_log_info=None)
         interpreter = interpreter or MANAGED_PYTHON
-        payload = self.folder / "payload.py"
-        self._payloads.build(full, given, str(payload), interpreter)
+        payload = self.payload(module, {**(arguments or {}), **more}, check_mode, diff, interpreter)
         done = self.run([interpreter, payload], check=False, timeout=300)
         payload.unlink()
         try:
@@ -226,6 +216,23 @@ class Host:
                 module, "did not fail" if fail else "failed: %s" % result.get("msg"),
                 json.dumps(result, indent=1), result.get("exception", "")))
         return dict(result)
+
+    def payload(self, module: str, arguments: Mapping[str, Any], check_mode: bool = False, diff: bool = True,
+                interpreter: str = MANAGED_PYTHON) -> Path:
+        """The file that Ansible would send for a task: to be run by the interpreter, and removed, by the caller."""
+        full = module if "." in module else "coracle.containers." + module
+        given = dict(arguments)
+        if full.startswith("coracle."):
+            for root in ("state_root", "run_root", "cgroup_root"):
+                given.setdefault(root, getattr(self, root))
+        given.update(_ansible_check_mode=check_mode, _ansible_diff=diff, _ansible_no_log=False, _ansible_debug=False,
+                     _ansible_verbosity=0, _ansible_syslog_facility="LOG_USER", _ansible_socket=None,
+                     _ansible_shell_executable="/bin/sh", _ansible_keep_remote_files=False,
+                     _ansible_tmpdir=None, _ansible_remote_tmp="/run/ansible-tmp", _ansible_ignore_unknown_opts=False,
+                     _ansible_target_log_info=None)
+        target = self.folder / ("payload-%d.py" % next(self._payload_numbers))
+        self._payloads.build(full, given, str(target), interpreter)
+        return target
 
     def playbook(self, content: Union[str, Path], *options: str, check: bool = True,
                  env: Optional[Mapping[str, str]] = None) -> subprocess.CompletedProcess[str]:

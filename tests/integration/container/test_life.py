@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import time
-from typing import Any
+from pathlib import Path
+from typing import Any, Dict
 
 import pytest
 
-from hosts import Host
+from hosts import MANAGED_PYTHON, Host
+
+SLEEP = ["/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]
 
 
 def record(host: Host, name: str, file: str) -> Any:
@@ -181,9 +185,56 @@ def test_after_a_reboot_the_boot_command_brings_back_what_shall_run(run: Any, ma
         assert run(name, restart_policy="always" if name == "always" else "unless-stopped")["changed"] is False
 
 
+def payload(host: Host, name: str, **options: Any) -> Path:
+    return host.payload("container_run", {"name": name, "image": "busybox", "command": SLEEP, "stop_timeout": "2s", **options})
+
+
 def test_two_runs_at_once_are_two_runs_in_turn(run: Any, machine: Host) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-    with ThreadPoolExecutor(4) as pool:
-        results = list(pool.map(lambda number: run("n%d" % number), range(4)))
-    assert [result["changed"] for result in results] == [True] * 4
-    assert len({result["container"]["addresses"]["coracle"] for result in results}) == 4
+    names = ["one", "one", "two", "three"]
+    started = [machine.start([MANAGED_PYTHON, payload(machine, name)], stdout=subprocess.PIPE) for name in names]
+    results = []
+    for process in started:
+        results.append(json.loads(process.communicate()[0]))
+    assert sorted(result["changed"] for result in results[:2]) == [False, True]
+    assert results[0]["container"]["pid"] == results[1]["container"]["pid"]
+    assert len({result["container"]["addresses"]["coracle"] for result in results}) == 3
+    for name in set(names):
+        run(name)
+
+
+def test_a_run_that_is_killed_at_any_moment_is_completed_by_the_next(run: Any, machine: Host) -> None:
+    options: Dict[str, Any] = {"published_ports": ["18060:80"], "memory_max": "64M",
+                               "mounts": [{"type": "volume", "source": "v", "target": "/v"}]}
+    began = time.monotonic()
+    run("one", **options)
+    whole = time.monotonic() - began
+    for number in range(12):
+        run("one", state="absent")
+        path = payload(machine, "one", **options)
+        process = machine.start([MANAGED_PYTHON, path])
+        time.sleep(whole * (0.3 + 0.06 * number))
+        machine.run(["pkill", "-9", "-f", str(path)], check=False)
+        process.wait()
+        assert run("one", **options)["container"]["status"] == "running"
+        again = run("one", **options)
+        assert again["changed"] is False, again["diff"]
+    for number in range(6):
+        path = payload(machine, "one", state="absent")
+        process = machine.start([MANAGED_PYTHON, path])
+        time.sleep(whole * (0.3 + 0.1 * number))
+        machine.run(["pkill", "-9", "-f", str(path)], check=False)
+        process.wait()
+        assert run("one", state="absent", keep_volumes=False)["container"]["exists"] is False
+        left = machine.shell("mount | grep %s/containers; ip -o link show type veth; ls %s/containers 2>/dev/null"
+                             % (machine.run_root, machine.state_root), check=False)
+        assert left == ""
+        run("one", **options)
+
+
+def test_a_container_that_cannot_start_leaves_the_old_one_running(run: Any, machine: Host) -> None:
+    before = run("one", env={"A": "1"})["container"]
+    failed = machine.module("container_run", name="one", image="busybox", command=["/bin/missing"], fail=True,
+                            stop_timeout="2s")
+    assert "/bin/missing" in failed["msg"]
+    after = run("one", env={"A": "1"})
+    assert after["changed"] is False and after["container"]["id"] == before["id"]
