@@ -82,7 +82,8 @@ tests() {
 
 # The scenario makes its own instance, a machine made of namespaces; this machine stays as it is.
 stage_molecule() {
-    MOLECULE_EPHEMERAL_DIRECTORY=$cache/molecule NO_COLOR=1 ANSIBLE_NOCOLOR=1 molecule --no-color test --all "$@"
+    MOLECULE_EPHEMERAL_DIRECTORY=$cache/molecule NO_COLOR=1 ANSIBLE_NOCOLOR=1 \
+        molecule test --all "$@"
 }
 
 # The other kind of host: cgroup v2 only, systemd, AppArmor. Given no arguments, it runs what is different there.
