@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
+from ..cgroup import entry as cgroup_entry
 from ..errors import KernelError
 from ..kernel import mounts, namespaces, paths, processes
 from ..kernel.syscalls import call, try_call
@@ -32,6 +33,7 @@ class Plan(NamedTuple):
         args, env: Of the program.
         request: Its namespaces.
         late: CLONE_NEW* of those that it makes itself, since it must be in its cgroup, or user namespace, before.
+        entry: The door to its cgroup, into whose v2 folder it is born; C(None) where it stays in its creator's.
         cgroups: For a mount of the cgroup file system.
         stdio: Three descriptors.
         preserved: How many descriptors from 3 on the program inherits.
@@ -54,6 +56,7 @@ class Plan(NamedTuple):
     env: Dict[bytes, bytes]
     request: isolation.Request
     late: int
+    entry: Optional[cgroup_entry.Entry]
     cgroups: cgroup_mount.Cgroups
     stdio: Tuple[int, int, int]
     preserved: int
@@ -96,6 +99,9 @@ def _set_up(plan: Plan, stage: launch.Stage) -> None:
     config = plan.config
     linux = config.get("linux") or {}
     launch.reset_signals()
+    if plan.entry is not None:
+        stage.name = "cgroup"
+        cgroup_entry.enter_self(plan.entry, born=True)
     processes.set_dumpable(False)
     os.setsid()
     os.umask(0)

@@ -13,6 +13,7 @@ import os
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
+from ..cgroup import entry as cgroup_entry
 from ..errors import Conflict, EngineError, InvalidValue
 from ..kernel import clone, mounts, processes
 from ..store import files
@@ -137,17 +138,17 @@ def _create(bundle: str, root: str, state_dir: str, config: Dict[str, Any], cont
         proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         opened += [reading, reporting, going, go, proc]
 
-        direct = _born_into(entry)
-        born, late = _split(request, direct)
+        born, late = _split(request, entry is None or bool(entry.own))
         plan = child.Plan(
             config=config, root=root, steps=rootfs.steps(config, bundle), nodes=devices.nodes(config),
             who=identity.of(config["process"]), args=launch.arguments(config["process"]["args"]),
             env=launch.environment(config["process"].get("env") or ()), request=request, late=late,
-            cgroups=_cgroups(config, options.cgroup, request), stdio=(options.stdin, options.stdout, options.stderr),
+            entry=entry, cgroups=_cgroups(config, options.cgroup, request),
+            stdio=(options.stdin, options.stdout, options.stderr),
             preserved=options.preserved, report=reporting, go=going, start=start, result=result, proc=proc,
             record=kept, keyring="_ses." + name if options.keyring else "", pivot=options.pivot, init=options.init,
             filter=launch.filter_of(config))
-        made = isolation.make_child(request, born, direct)
+        made = isolation.make_child(request, born, entry.v2 if entry is not None else None)
         if made.pid == 0:
             os.close(go)
             child.run(plan)
@@ -155,9 +156,6 @@ def _create(bundle: str, root: str, state_dir: str, config: Dict[str, Any], cont
         for handle in (reporting, going, proc) + ((result,) if result is not None else ()):
             os.close(handle)
             opened.remove(handle)
-        if entry is not None:
-            from ..cgroup import group  # pylint: disable=import-outside-toplevel
-            group.enter(entry, made.pid)
         _prepare(made.pid, config, plan)
         kept = kept._replace(pid=made.pid, start_time=processes.start_time(made.pid) or 0)
         os.write(go, report.GO)
@@ -169,7 +167,7 @@ def _create(bundle: str, root: str, state_dir: str, config: Dict[str, Any], cont
         request.close()
         undo.remove(request.close)
         if entry is not None:
-            group.close_entry(entry)
+            cgroup_entry.close_entry(entry)
     return Created(made.pid, made.pidfd, kept.start_time, kept, tuple(warnings))
 
 
@@ -245,20 +243,19 @@ def _cgroup(path: str, resources: Dict[str, Any], undo: List[Callable[[], Any]])
     return group.open_entry(path)
 
 
-def _born_into(entry: Any) -> Optional[int]:
-    """The v2 folder for CLONE_INTO_CGROUP, where that alone puts a process into all of its cgroup."""
-    return entry.v2 if entry is not None and not entry.doors[1:] else None
+def _split(request: isolation.Request, moves: bool) -> Tuple[int, int]:
+    """The clone flags of the namespaces got at birth, and of those made later by the child.
 
-
-def _split(request: isolation.Request, direct: Optional[int]) -> Tuple[int, int]:
-    """The clone flags of the namespaces got at birth, and of those made later by the child."""
+    Args:
+        moves: Whether the child is not born into all of its cgroup, whose namespace must then wait.
+    """
     kinds = [kind for kind in request.new if kind != "time"]
     if request.handle("user") is not None:
         # What is made new must belong to the joined user namespace; only the PID namespace has to be there at birth.
         at_birth = [kind for kind in kinds if kind == "pid"]
         late = [kind for kind in kinds if kind != "pid"]
         return isolation.flags_of(tuple(at_birth)), isolation.flags_of(tuple(late))
-    late = [kind for kind in kinds if kind == "cgroup" and direct is None]
+    late = [kind for kind in kinds if kind == "cgroup" and moves]
     return isolation.flags_of(tuple(kind for kind in kinds if kind not in late)), isolation.flags_of(tuple(late))
 
 
