@@ -22,13 +22,13 @@ from .explain import explained
 from .freezer import freeze, frozen, kill, thaw
 from .hierarchy import Hierarchies, ancestors, discover, folder
 from .limits import NOTHING, Limits, given
-from .render import ORDER, Layout, render
+from .render import ORDER, render
 from .usage import memory_in_use, oom_kills, usage
 from .write import Write
 
 __all__ = (
     "Entry", "attach", "close_entry", "create", "enter", "enter_self", "exists", "freeze", "frozen", "holds", "kill",
-    "memory_in_use", "oom_kills", "open_entry", "paths", "processes", "prune", "read", "read_layout", "remove", "thaw",
+    "memory_in_use", "oom_kills", "open_entry", "paths", "processes", "prune", "read", "remove", "thaw",
     "update", "usage")
 
 USUAL = frozenset(("cpu", "cpuset", "io", "memory", "pids"))
@@ -225,11 +225,6 @@ def read(path: str) -> Limits:
         if os.path.isdir(at):
             found.update((v1 if version == 1 else v2).read(controller, at, layout.io_weight))
     return Limits(**found)
-
-
-def read_layout(path: str) -> Layout:
-    """What rendering and rounding have to know about this host."""
-    return support.layout(discover(), path)
 
 
 def remove(path: str, timeout: float = REMOVE_TIMEOUT) -> None:
