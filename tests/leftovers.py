@@ -56,7 +56,7 @@ def compare(before: Snapshot, after: Snapshot, alive: Collection[str] = ()) -> L
         if kind == "loop device" and others:  # it does not say whose it is
             continue
         for what in sorted(set(found) - set(before.get(kind, []))):
-            if others and what.startswith("/tmp/ansible_"):  # nor does the folder of a module at work
+            if others and what.startswith(("/tmp/", "/var/tmp/")):  # nor does what is at work there
                 continue
             owner = _NAME.search(what)
             if owner and (owner.group(0) in alive or _another_run(int(owner.group(1)))):
