@@ -134,6 +134,13 @@ def test_memory_below_what_is_used_is_refused_with_the_figures(cgroup: Module, s
         assert refused["current"] > 32 << 20 and str(refused["current"]) in refused["msg"]
         assert "force: true" in refused["msg"]
     assert cgroup()["cgroup"]["limits"]["memory_max"] == 128 << 20
+    if discover().version("memory") == 1:  # v1 swaps out what it can, else refuses
+        forced = cgroup(memory_max="16M", memory_swap_max=0, force=True, fail=True)
+        assert "uses" in forced["msg"] and cgroup()["cgroup"]["limits"]["memory_max"] == 128 << 20
+    else:
+        forced = cgroup(memory_max="16M", memory_swap_max=0, force=True)
+        assert forced["cgroup"]["limits"]["memory_max"] == 16 << 20
+        assert worker.wait(30) != 0 and cgroup()["cgroup"]["usage"]["memory"]["events"]["oom_kill"] == 1
     worker.kill()
     worker.wait()
     worker.stdout.close()
