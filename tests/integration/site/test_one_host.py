@@ -84,12 +84,20 @@ def test_an_application_goes_and_the_instance_stays(host: Host) -> None:
     assert changed(play(host, "site", coracle_apps=[{**shop, "state": "absent"}])) == 0
 
 
+def test_a_host_without_what_every_container_needs_is_refused(host: Host) -> None:
+    host.shell("mount -t tmpfs tmpfs /sys/fs/cgroup")  # hides the hierarchies
+    before = everything_of(host)
+    run = play(host, "site")
+    assert run.status != 0
+    assert "memory controller is missing, so memory_max and its like are refused. Mount a cgroup hierarchy" in run.text
+    assert everything_of(host) == before
+
+
 def test_an_option_that_the_role_does_not_know_is_refused(host: Host) -> None:
     app = {"name": "shop", "containers": [{"name": "shop", "image": "shop:1", "memmory_max": "96M"}]}
     run = play(host, "site", coracle_apps=[app])
     assert run.status != 0
     assert "memmory_max" in run.text and "Supported parameters include" in run.text
-
 
 
 def test_a_second_instance_shares_nothing_with_the_first(host: Host) -> None:
