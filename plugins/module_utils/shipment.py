@@ -19,6 +19,7 @@ def everything() -> None:
         checks, devices, entry, explain, freezer, group, hierarchy, limits, render, request, resource, support, usage, v1,
         v2, weights, write)
     from .engine.cli import containers, main  # noqa: F401
+    from .engine.cli import arguments, oci, oci_attend, oci_control, oci_exec, oci_info, oci_life  # noqa: F401
     from .engine.cli import host as _host  # noqa: F401
     from .engine.container import (  # noqa: F401
         bundle, client, desired, keeper, lifecycle, logs, monitor, planning, records as _records, restart, secrets,
@@ -31,12 +32,12 @@ def everything() -> None:
     from .engine.netns import resource as netns_resource  # noqa: F401
     from .engine.network import (  # noqa: F401
         addresses, attach, documents, ends, firewall, hosts, leases, listeners, namespace, networks, observe, publish,
-        records, spec, sysctls)
+        records, spec, sysctls, turns)
     from .engine.kernel import capabilities, clone, seccomp, syscall_numbers  # noqa: F401
     from .engine.runtime import exec as _exec  # noqa: F401
     from .engine.runtime import (  # noqa: F401
-        cgroup_mount, checks, child, create, delete, devices, hooks, identity, init, isolation, kill, launch, masks,
-        mount_options, parameters, record, report, rootfs, seal, seccomp_default, spec, start, state,
+        cgroup_mount, checks, child, console, create, delete, devices, hooks, identity, init, isolation, kill, launch,
+        masks, mount_options, parameters, record, report, rootfs, seal, seccomp_default, spec, start, state,
         syscall_filter, users)
     from .engine.image import (  # noqa: F401
         archives, garbage, images, importing, manifests, references, resource as image_resource)

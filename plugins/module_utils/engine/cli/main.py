@@ -33,6 +33,10 @@ def main(arguments: List[str]) -> int:
     """Run the command; C(arguments) are those after its name."""
     roots = {"--state-root": STATE_ROOT, "--run-root": RUN_ROOT, "--cgroup-root": CGROUP_ROOT}
     rest = list(arguments)
+    if rest and rest[0] not in VERBS and rest[0].partition("=")[0] not in _ROOTS:
+        from . import oci  # pylint: disable=import-outside-toplevel
+        if oci.is_ours(rest):
+            return oci.main(rest)
     while rest and rest[0].partition("=")[0] in _ROOTS:
         word, equals, value = rest.pop(0).partition("=")
         if not equals:

@@ -27,7 +27,7 @@ class Invalid(EngineError):
     """
 
     def __init__(self, where: str, why: str, remedy: Optional[str] = None) -> None:
-        super().__init__("%s: %s" % (where or "document", why), remedy, path=where)
+        super().__init__("%s: %s" % (where, why) if where else why, remedy, path=where)
         self.where = where
 
 

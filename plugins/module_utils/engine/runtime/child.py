@@ -16,7 +16,7 @@ from ..cgroup import entry as cgroup_entry
 from ..errors import KernelError
 from ..kernel import mounts, namespaces, paths, processes
 from ..kernel.syscalls import call, try_call
-from . import (cgroup_mount, devices, hooks, identity, init, isolation, launch, masks, parameters, record, report,
+from . import (cgroup_mount, console, devices, hooks, identity, init, isolation, launch, masks, parameters, record, report,
                rootfs, users)
 
 _KEYCTL_JOIN_SESSION_KEYRING = 1
@@ -45,6 +45,7 @@ class Plan(NamedTuple):
         pivot: Whether pivot_root(2) is used.
         init: Whether a reaping first process stays in front of the program.
         filter: Assembled seccomp filter, or C(None).
+        console: The socket that gets the terminal, or C(None) where there is none.
     """
 
     config: Dict[str, Any]
@@ -70,6 +71,7 @@ class Plan(NamedTuple):
     pivot: bool
     init: bool
     filter: Optional[Any]
+    console: Optional[Any]
 
 
 def run(plan: Plan) -> None:
@@ -124,8 +126,12 @@ def _set_up(plan: Plan, stage: launch.Stage) -> None:
     if plan.init:
         init.wipe_traces(plan.proc)
     launch.seal_imports()
+    terminal: Optional[console.Terminal] = None
     if "mount" in plan.request.new:
         root = _put_together(plan, stage, linux, in_user_namespace)
+        if plan.console is not None:
+            terminal = _terminal(plan, stage, root)
+        _restrict(stage, root, config)
     else:
         stage.name = "root (%s)" % plan.root
         root = paths.Root(plan.root)
@@ -153,13 +159,31 @@ def _set_up(plan: Plan, stage: launch.Stage) -> None:
             mounts.mount(None, "/", None, propagation)
     else:
         rootfs.chroot(plan.root)
-    _become(plan, stage, root)
+        if plan.console is not None:
+            terminal = _terminal(plan, stage, root)
+    _become(plan, stage, root, terminal)
 
 
-def _become(plan: Plan, stage: launch.Stage, root: paths.Root) -> None:
+def _terminal(plan: Plan, stage: launch.Stage, root: paths.Root) -> console.Terminal:
+    """The container's terminal, whose other end goes to the caller."""
+    stage.name = "process.terminal"
+    terminal = console.make(root.handle, plan.config["process"])
+    if "mount" in plan.request.new:
+        console.show(root, terminal)
+    if plan.console is not None:
+        console.hand_out(plan.console, terminal)
+    return terminal
+
+
+def _become(plan: Plan, stage: launch.Stage, root: paths.Root, terminal: Optional[console.Terminal]) -> None:
     """The part after the root has changed."""
     process = plan.config.get("process") or {}
-    launch.assume(plan.who, plan.filter, root.handle, process.get("cwd") or "/", plan.stdio, stage)
+    stdio = plan.stdio
+    if terminal is not None:
+        stage.name = "process.terminal"
+        console.control(terminal)
+        stdio = (terminal.slave,) * 3
+    launch.assume(plan.who, plan.filter, root.handle, process.get("cwd") or "/", stdio, stage)
     root.close()
 
     if plan.start is not None:
@@ -204,6 +228,12 @@ def _put_together(plan: Plan, stage: launch.Stage, linux: Dict[str, Any], in_use
     if b"HOME" not in plan.env:
         plan.env[b"HOME"] = os.fsencode(users.home_of(root, plan.who.uid))
     _hooks(plan, stage)
+    return root
+
+
+def _restrict(stage: launch.Stage, root: paths.Root, config: Dict[str, Any]) -> None:
+    """Take away what the container may not see or write; nothing is made in the root any more."""
+    linux = config.get("linux") or {}
     if config["root"].get("readonly"):
         stage.name = "root.readonly"
         rootfs.make_read_only(root)
@@ -211,7 +241,6 @@ def _put_together(plan: Plan, stage: launch.Stage, linux: Dict[str, Any], in_use
     masks.protect(root, linux.get("readonlyPaths") or ())
     stage.name = "linux.maskedPaths"
     masks.mask(root, linux.get("maskedPaths") or ())
-    return root
 
 
 def _make_cwd(root: paths.Root, config: Dict[str, Any]) -> None:

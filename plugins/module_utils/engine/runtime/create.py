@@ -29,13 +29,14 @@ class Created(NamedTuple):
     Attributes:
         pid, start_time: Of its first process.
         pidfd: Stands for that process; the caller closes it.
-        record: What was written to state.json.
+        state_dir, record: Where its state is, and what was written to state.json.
         warnings: What was ignored.
     """
 
     pid: int
     pidfd: int
     start_time: int
+    state_dir: str
     record: record.Record
     warnings: Tuple[str, ...]
 
@@ -53,7 +54,7 @@ class Options(NamedTuple):
         pivot: Whether pivot_root(2) is used; not where / is the initramfs.
         keyring: Whether it gets a session keyring of its own.
         wait: Whether it waits for C(start); else the program runs when C(create) returns.
-        console: A connected UNIX socket that gets the terminal, for C(process.terminal).
+        console: A connected UNIX socket (C(socket.socket)) that gets the terminal, for C(process.terminal).
     """
 
     identity: str = ""
@@ -66,7 +67,7 @@ class Options(NamedTuple):
     pivot: bool = True
     keyring: bool = True
     wait: bool = True
-    console: Optional[int] = None
+    console: Optional[Any] = None
 
 
 def create(bundle: str, state_dir: str, config: Optional[Dict[str, Any]] = None, **choices: Any) -> Created:
@@ -94,6 +95,10 @@ def create(bundle: str, state_dir: str, config: Optional[Dict[str, Any]] = None,
     process = config.get("process")
     if not process or not process.get("args"):
         raise Invalid("process.args", "is missing", "A container needs a program to run")
+    if bool(process.get("terminal")) != (options.console is not None):
+        raise Invalid("process.terminal", "is %s, but %s console socket was given"
+                      % (("true", "no") if process.get("terminal") else ("false", "a")),
+                      "A terminal and a socket that gets it belong together")
     root = os.path.realpath(os.path.join(bundle, config["root"]["path"]))
     if not os.path.isdir(root):
         raise Invalid("root.path", "%s is no folder" % root)
@@ -147,7 +152,7 @@ def _create(bundle: str, root: str, state_dir: str, config: Dict[str, Any], cont
             stdio=(options.stdin, options.stdout, options.stderr),
             preserved=options.preserved, report=reporting, go=going, start=start, result=result, proc=proc,
             record=kept, keyring="_ses." + name if options.keyring else "", pivot=options.pivot, init=options.init,
-            filter=launch.filter_of(config))
+            filter=launch.filter_of(config), console=options.console)
         made = isolation.make_child(request, born, entry.v2 if entry is not None else None)
         if made.pid == 0:
             os.close(go)
@@ -168,7 +173,7 @@ def _create(bundle: str, root: str, state_dir: str, config: Dict[str, Any], cont
         undo.remove(request.close)
         if entry is not None:
             cgroup_entry.close_entry(entry)
-    return Created(made.pid, made.pidfd, kept.start_time, kept, tuple(warnings))
+    return Created(made.pid, made.pidfd, kept.start_time, state_dir, kept, tuple(warnings))
 
 
 def _converse(reading: int, go: int, kept: record.Record, config: Dict[str, Any], state_dir: str,
@@ -207,7 +212,7 @@ def _say(go: int) -> None:
 def _claim(state_dir: str, undo: List[Callable[[], Any]]) -> None:
     """Make the state folder this container's."""
     if os.path.exists(os.path.join(state_dir, record.FILE)):
-        raise Conflict("container '%s' exists already" % os.path.basename(state_dir.rstrip("/")),
+        raise Conflict("container with id exists: '%s'" % os.path.basename(state_dir.rstrip("/")),
                        "Delete it first, or choose another name")
     if not os.path.isdir(state_dir):
         files.make_folder(state_dir, 0o700)

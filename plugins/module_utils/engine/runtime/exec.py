@@ -9,9 +9,10 @@ import os
 from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
 
 from ..errors import Conflict, EngineError, KernelError
-from ..kernel import clone, namespaces, processes
+from ..kernel import clone, namespaces, paths, processes
 from ..kernel.syscalls import try_call
-from . import identity, launch, record, report, spec
+from . import console, identity, launch, record, report, spec, users
+from .checks import Invalid
 
 _SIGKILL = 9
 _KEYCTL_JOIN_SESSION_KEYRING = 1
@@ -39,6 +40,7 @@ class _Plan(NamedTuple):
     report: int
     go: int
     filter: Optional[Any]
+    console: Optional[Any]
 
 
 def process_like_init(state_dir: str, args: Sequence[str], **changes: Any) -> Dict[str, Any]:
@@ -55,7 +57,7 @@ def process_like_init(state_dir: str, args: Sequence[str], **changes: Any) -> Di
 
 
 def run(state_dir: str, process: Dict[str, Any], stdin: int = 0, stdout: int = 1, stderr: int = 2,
-        preserved: int = 0, cgroup: str = "") -> Started:
+        preserved: int = 0, cgroup: str = "", socket: Optional[Any] = None) -> Started:
     """Start a process in a running container.
 
     Args:
@@ -63,6 +65,7 @@ def run(state_dir: str, process: Dict[str, Any], stdin: int = 0, stdout: int = 1
         stdin, stdout, stderr: Descriptors that become its 0, 1 and 2.
         preserved: How many descriptors from 3 on it inherits.
         cgroup: A group below the container's to put it into; by default the container's own.
+        socket: A connected UNIX socket that gets the terminal, for C(process.terminal).
 
     Raises:
         Invalid: The process object breaks the specification.
@@ -70,6 +73,8 @@ def run(state_dir: str, process: Dict[str, Any], stdin: int = 0, stdout: int = 1
         Failure: A step failed; no process remains.
     """
     warnings = spec.validate_process(process)
+    if bool(process.get("terminal")) != (socket is not None):
+        raise Invalid("process.terminal", "and a console socket belong together: give both or neither")
     kept = record.load(state_dir)
     now = record.status(state_dir, kept)
     if now not in ("running", "created"):
@@ -87,7 +92,7 @@ def run(state_dir: str, process: Dict[str, Any], stdin: int = 0, stdout: int = 1
         plan = _Plan(process, identity.of(process), launch.arguments(process["args"]),
                      launch.environment(process.get("env") or ()), target, flags & ~namespaces.NEWPID,
                      "" if flags & namespaces.NEWNS else kept.rootfs, "_ses." + kept.id, (stdin, stdout, stderr),
-                     preserved, reporting, going, launch.filter_of(config))
+                     preserved, reporting, going, launch.filter_of(config), socket)
         made = _make_child(target, bool(flags & namespaces.NEWPID))
         if made.pid == 0:
             os.close(go)
@@ -178,9 +183,19 @@ def _child(plan: _Plan) -> None:
         result = try_call("keyctl", _KEYCTL_JOIN_SESSION_KEYRING, os.fsencode(plan.keyring))
         if result < 0 and result not in (-38, -1, -13):
             raise KernelError("keyctl(JOIN_SESSION_KEYRING)", -result, plan.keyring)
-        root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        launch.assume(plan.who, plan.filter, root, plan.process.get("cwd") or "/", plan.stdio, stage)
-        os.close(root)
+        inside = paths.Root("/")
+        root = inside.handle
+        if b"HOME" not in plan.env:
+            plan.env[b"HOME"] = os.fsencode(users.home_of(inside, plan.who.uid))
+        stdio = plan.stdio
+        if plan.console is not None:
+            stage.name = "process.terminal"
+            terminal = console.make(root, plan.process)
+            console.hand_out(plan.console, terminal)
+            console.control(terminal)
+            stdio = (terminal.slave,) * 3
+        launch.assume(plan.who, plan.filter, root, plan.process.get("cwd") or "/", stdio, stage)
+        inside.close()
         stage.name = "process.rlimits"
         identity.set_limits(plan.who)
         if plan.filter is not None and plan.who.no_new_privileges:

@@ -31,10 +31,10 @@ def kill(state_dir: str, number: int, everyone: bool = False) -> None:
         _all(kept, number, now)
         return
     if now in ("stopped", "creating"):
-        raise Conflict("container '%s' is not running" % kept.id, "It is " + now)
+        raise Conflict("container not running: '%s' is %s" % (kept.id, now))
     pidfd = processes.open_pidfd(kept.process)
     if pidfd is None:
-        raise Conflict("container '%s' is not running" % kept.id, "It has just ended")
+        raise Conflict("container not running: '%s' has just ended" % kept.id)
     try:
         processes.send_signal(pidfd, number)
     finally:

@@ -73,7 +73,7 @@ def load(state_dir: str) -> Record:
     try:
         content = files.read_json(path)
         if content is None:
-            raise NotFound("container '%s' does not exist" % os.path.basename(state_dir.rstrip("/")),
+            raise NotFound("container does not exist: '%s'" % os.path.basename(state_dir.rstrip("/")),
                            "'coracle list' shows those that do")
         return Record(**content)
     except (ValueError, TypeError) as error:

@@ -232,6 +232,11 @@ def validate_process(process: Dict[str, Any]) -> List[str]:
     return _unknown_capabilities(process.get("capabilities") or {}, "process.capabilities")
 
 
+def validate_resources(resources: Dict[str, Any]) -> None:
+    """Check an object like linux.resources, as C(update) takes it."""
+    _RESOURCES(resources, "")
+
+
 def _unknown_capabilities(sets: Dict[str, List[str]], where: str) -> List[str]:
     return ["%s.%s: this runtime does not know %s and ignores it" % (where, kind, name)
             for kind in CAPABILITY_SETS for name in sets.get(kind) or () if name not in NUMBERS]

@@ -26,7 +26,7 @@ def start(state_dir: str) -> List[str]:
     kept = record.load(state_dir)
     now = record.status(state_dir, kept)
     if now != "created":
-        raise Conflict("container '%s' is %s" % (kept.id, now), "Only one that is created can be started")
+        raise Conflict("cannot start container '%s': it is %s" % (kept.id, now), "Only one that is created can be started")
     result_path = os.path.join(state_dir, record.RESULT_FIFO)
     result = os.open(result_path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:

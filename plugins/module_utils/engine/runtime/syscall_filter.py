@@ -46,6 +46,21 @@ class Filter(NamedTuple):
         return seccomp.install(self.program, self.flags)
 
 
+def actions() -> List[str]:
+    """The actions that are supported, by their names."""
+    return sorted(name for name, verdict in _ACTIONS.items() if verdict != seccomp.NOTIFY)
+
+
+def operators() -> List[str]:
+    """The comparisons that are supported, by their names."""
+    return sorted(_OPERATORS)
+
+
+def flags() -> List[str]:
+    """The filter flags that are supported, by their names."""
+    return sorted(_FLAGS)
+
+
 def assemble(section: Dict[str, Any]) -> Filter:
     """The filter of a validated linux.seccomp section; the same section is assembled once in a process.
 
