@@ -172,11 +172,13 @@ def test_after_a_reboot_the_boot_command_brings_back_what_shall_run(run: Any, ma
         run(name, restart_policy=policy)
     run("stopped", state="stopped")
     # What a power cut and a boot do: every process and all of /run is gone, the state is as it was.
-    for each in keepers(machine):
-        machine.run(["kill", "-9", str(each)], check=False)
-    machine.shell("pkill -9 -x sh; sleep 0.3; umount -l $(grep -o '%s/[^ ]*' /proc/self/mounts | sort -r); rm -rf %s/*; "
-                  "nft flush ruleset; for link in $(ip -o link show type veth | cut -d: -f2 | cut -d@ -f1); do "
-                  "ip link delete $link; done; ip link delete coracle0" % (machine.run_root, machine.run_root), check=False)
+    for pid in keepers(machine) + [record(machine, name, "runtime/state.json")["pid"] for name in ("always", "no", "unless")]:
+        machine.run(["kill", "-9", str(pid)], check=False)
+    until(lambda: not machine.run(["pgrep", "-f", "trap .exit"], check=False).stdout)
+    machine.shell("umount -l $(cut -d' ' -f2 /proc/self/mounts | grep '^%s/' | sort -r); rm -r %s/*; nft flush ruleset; "
+                  "for link in $(ip -o link show type veth | cut -d: -f2 | cut -d@ -f1); do ip link delete $link; done; "
+                  "ip link delete coracle0" % (machine.run_root, machine.run_root), check=False)
+    assert machine.shell("ls %s" % machine.run_root) == ""
     machine.run([machine.state_root + "/engine/current/coracle", "--cgroup-root", machine.cgroup_root, "boot"])
     status = {name: machine.module("container_run", name=name, state="stopped", check_mode=True)["container"]["status"]
               for name in ("always", "no", "unless", "stopped")}

@@ -31,7 +31,7 @@ from . import client, monitor, records, sockets
 IDLE = 2.0
 """Seconds without monitor or request after which the keeper goes."""
 REST = 1.0
-"""Seconds between two monitors for the same container when the first one died."""
+"""Seconds between two attempts to watch the same container when the first one failed."""
 
 
 def main(instance: Instance) -> int:
@@ -143,7 +143,8 @@ class Keeper:
             _pid, status = os.waitpid(found.si_pid, 0)
             name = self.monitors.pop(found.si_pid, None)
             if name is not None and status:
-                self.due.append((time.monotonic() + (REST if name in self.watched() else 0), name))
+                # Killed: another takes over at once. Ended by itself: it could not do its work, so not so fast.
+                self.due.append((time.monotonic() + (0 if os.WIFSIGNALED(status) else REST), name))
 
     def watched(self) -> List[str]:
         """The containers that have a monitor of this keeper."""

@@ -240,7 +240,7 @@ def boot(instance: Instance, name: str) -> None:
     with locks.held(instance, "container", name):
         live = records.read_live(instance, name)
         record = records.read(instance, name)
-        if record is None or live.init is not None and processes.alive(live.init):
-            return
+        if record is None or any(each is not None and processes.alive(each) for each in live):
+            return  # it runs, or somebody is at it
         release(instance, name)
         start(instance, record).close()

@@ -34,16 +34,15 @@ def main(instance: Instance, name: str, request: Dict[str, Any], link: Optional[
 
     Args:
         request: C(do) is C(start) or C(adopt).
-        link: Where the answer goes: C({"pid": N}) or an error; later C({"exit_code": N}).
+        link: Where the answer goes: C({"pid": N}) or an error; later C({"exit_code": N}). Who is at the other end
+            holds the container's lock. C(None) where the keeper adopts of its own accord.
 
-    Returns: The exit status of the monitor: 0 unless another should take over.
+    Returns: The exit status of the monitor: 0 unless it is to be tried again.
     """
     processes.set_name("coracle:" + name)
     os.setsid()
-    if request["do"] == "adopt" and not orphaned(instance, name):
-        return 0
-    watch = Monitor(instance, name)
     if request["do"] == "start":
+        watch = Monitor(instance, name)
         try:
             watch.start()
         except (EngineError, OSError) as error:
@@ -52,8 +51,19 @@ def main(instance: Instance, name: str, request: Dict[str, Any], link: Optional[
                 facts = error.facts if isinstance(error, EngineError) else {}
                 sockets.send(link, {"error": str(error), "facts": facts})
             return 0
-    else:
+    elif link is not None:
+        if not orphaned(instance, name):
+            return 0
+        watch = Monitor(instance, name)
         watch.adopt()
+    else:
+        with locks.tried(instance, "container", name) as mine:
+            if not mine:
+                return 1  # a run is at this container; afterwards there may be nothing left to adopt
+            if not orphaned(instance, name):
+                return 0
+            watch = Monitor(instance, name)
+            watch.adopt()
     watch.run(link)
     watch.release()
     return 0
@@ -119,6 +129,7 @@ class Monitor:
         Raises:
             EngineError: It could not be started; nothing of the attempt is left.
         """
+        self.clean()  # of a run that ended with nobody watching
         config = files.read_json(records.folder(self.instance, self.name, "config.json"))
         user = config["process"]["user"]
         # Open for reading too, by the container itself: should this monitor die, the FIFO still has a reader, and
@@ -149,7 +160,7 @@ class Monitor:
         self.init = live.init
         self.began = time.monotonic()
         if live.init is None:  # the other one ended between two runs of the container
-            self.consider(self.status.exit_code, 0.0)
+            self.restart_later(0.0)
             return
         handle = processes.open_pidfd(live.init)
         if handle is None:
@@ -202,7 +213,9 @@ class Monitor:
                 self.start()
             except (EngineError, OSError) as error:
                 self.failed(str(error))
-                self.consider(None, 0.0)
+                if self.to_restart(None):
+                    self.note(status="restarting")
+                    self.restart_later(0.0)
 
     def drain(self, handle: int) -> None:
         """Move what is in a FIFO to the log."""
@@ -284,10 +297,12 @@ class Monitor:
         self.init, self.child, self.kill_at = None, False, None
         path = self.instance.cgroup(self.name)
         killed = group.exists(path) and group.oom_kills(path) > 0
-        self.note(status="exited", exit_code=code, finished_at=logs.timestamp(), oom_killed=killed,
-                  error=None if code is not None else "the exit status was not seen by any monitor")
+        again = self.to_restart(code)
+        self.note(status="restarting" if again else "exited", exit_code=code, finished_at=logs.timestamp(),
+                  oom_killed=killed, error=None if code is not None else "the exit status was not seen by any monitor")
         self.clean()
-        self.consider(code, time.monotonic() - self.began)
+        if again:
+            self.restart_later(time.monotonic() - self.began)
 
     def clean(self) -> None:
         """Remove what the runtime made for the run that has ended."""
@@ -295,12 +310,14 @@ class Monitor:
             delete.delete(self.runtime, force=True)
         files.remove(records.run_folder(self.instance, self.name, "exit.json"))
 
-    def consider(self, code: Optional[int], ran_for: float) -> None:
-        """Set the time of the next start, if the policy wants one."""
-        if not self.status.stopped and restart.restarts(self.policy, code, self.status.restarts):
-            self.last_pause = restart.pause(self.last_pause, ran_for)
-            self.again_at = time.monotonic() + self.last_pause
-            self.note(status="restarting")
+    def to_restart(self, code: Optional[int]) -> bool:
+        """Whether the policy wants another start."""
+        return not self.status.stopped and restart.restarts(self.policy, code, self.status.restarts)
+
+    def restart_later(self, ran_for: float) -> None:
+        """Set the time of the next start."""
+        self.last_pause = restart.pause(self.last_pause, ran_for)
+        self.again_at = time.monotonic() + self.last_pause
 
     def failed(self, why: str) -> None:
         """Note that it could not be started."""

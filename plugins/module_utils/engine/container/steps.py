@@ -86,8 +86,9 @@ def _wait(work: Work, link: socket.socket) -> None:
     """Wait until the container has ended, and collect what it wrote."""
     try:
         client.answer(link)
-    except EngineError:  # the monitor went away; another one has adopted the container
+    except EngineError:  # the monitor was killed
         while records.read_status(work.instance, work.name).status != "exited":
+            lifecycle.adopt(work.instance, work.name)
             time.sleep(0.05)
     status = records.read_status(work.instance, work.name)
     output = {"stdout": bytearray(), "stderr": bytearray()}

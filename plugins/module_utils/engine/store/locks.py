@@ -30,17 +30,40 @@ def held(instance: Instance, kind: str, name: str, shared: bool = False) -> Iter
         name: The object's name; any text.
         shared: Whether other shared holders are let in beside this one.
     """
-    folder = instance.run("locks")
-    files.make_folder(instance.run_root)
-    files.make_folder(folder)
-    path = os.path.join(folder, _file_name(kind, name))
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    handle = _open(instance, kind, name)
     try:
         fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
     finally:
-        fcntl.flock(handle, fcntl.LOCK_UN)  # closing would leave it to a child that was forked meanwhile
-        os.close(handle)
+        _let_go(handle)
+
+
+@contextmanager
+def tried(instance: Instance, kind: str, name: str) -> Iterator[bool]:
+    """Hold the lock of one object unless another process has it; yields whether it is held."""
+    handle = _open(instance, kind, name)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+    finally:
+        _let_go(handle)
+
+
+def _open(instance: Instance, kind: str, name: str) -> int:
+    folder = instance.run("locks")
+    files.make_folder(instance.run_root)
+    files.make_folder(folder)
+    return os.open(os.path.join(folder, _file_name(kind, name)),
+                   os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+def _let_go(handle: int) -> None:
+    fcntl.flock(handle, fcntl.LOCK_UN)  # closing would leave it to a child that was forked meanwhile
+    os.close(handle)
 
 
 def _file_name(kind: str, name: str) -> str:
