@@ -55,7 +55,7 @@ stage_docs() {
     return $failed
 }
 
-stage_sanity() { "$root/scripts/sanity.sh" "$@"; }
+stage_sanity() { timeout --kill-after 60 900 "$root/scripts/sanity.sh" "$@"; }
 
 # The other end of what is supported: the newest ansible-core, where this machine has a Python for it.
 stage_newest() (
@@ -83,7 +83,7 @@ tests() {
 # The scenario makes its own instance, a machine made of namespaces; this machine stays as it is.
 stage_molecule() {
     MOLECULE_EPHEMERAL_DIRECTORY=$cache/molecule NO_COLOR=1 ANSIBLE_NOCOLOR=1 \
-        molecule test --all "$@"
+        timeout --kill-after 60 900 molecule test --all "$@"
 }
 
 # The other kind of host: cgroup v2 only, systemd, AppArmor. Given no arguments, it runs what is different there.

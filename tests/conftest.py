@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Callable, Iterator
@@ -18,6 +19,7 @@ from hosts import Host
 from payloads import Payloads
 
 collection.use()
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(collection.ROOT / ".cache" / "hypothesis"))
 
 
 @pytest.fixture(scope="session")
