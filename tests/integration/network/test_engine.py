@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -161,6 +162,14 @@ def test_members_learn_the_names_of_those_who_come_and_go(shared_host: Host) -> 
         assert "10.209.0.3\tdb database sql" in lines()
         up("db", {"aliases": ["sql"], "ipv4_address": "10.209.0.50"})
         assert "10.209.0.50\tdb sql" in lines()
+        aside = names.Names("aside")
+        attach.apply(HERE, spec.settle(HERE, "aside", "container:web", names=names.to_record(aside)))
+        shared = names.write(HERE, "aside", aside, "container:web")["hosts"]
+        up("db", {"aliases": ["other"], "ipv4_address": "10.209.0.50"})
+        assert "10.209.0.50\tdb other" in Path(shared).read_text(encoding="utf-8").splitlines()
+        assert "10.209.0.2\taside" in Path(shared).read_text(encoding="utf-8").splitlines()
+        names.remove(HERE, "aside")
+        attach.remove(HERE, "aside")
         up("far", {"network": {"name": "far"}})
         assert not any("far" in line for line in lines())
         attach.remove(HERE, "db")
@@ -182,7 +191,11 @@ def test_many_at_once_get_different_addresses(shared_host: Host) -> None:
                 code = 1
                 try:
                     settled = spec.settle(HERE, "m%d" % number, published=["%d:80" % (9000 + number)])
-                    attach.apply(HERE, settled)
+                    settled = attach.apply(HERE, settled)
+                    for _while_others_change in range(3):
+                        seen = observe.observe(HERE, settled)
+                        assert not seen.drift and seen.published == settled.published
+                        assert list(seen.attachments) == [spec.attachment_view(each) for each in settled.attachments]
                     code = 0
                 finally:
                     os._exit(code)
@@ -215,6 +228,39 @@ def test_two_instances_share_nothing(shared_host: Host) -> None:
         attach.remove(other, "web")
         sysctls.write(sysctls.FORWARD, "0")
         assert traces() == before
+    shared_host.call(inside)
+
+
+def test_loopback_leaves_by_a_bridge_only_while_a_port_needs_it(shared_host: Host) -> None:
+    def inside() -> None:
+        name = sysctls.route_localnet("coracle0")
+        for ports, value in ((["192.0.2.1:80:80"], "0"), (["80:80"], "1"), ([], "0"), (["127.0.0.1:80:80"], "1")):
+            up("web", ports=ports)
+            assert sysctls.read(name) == value, ports
+        attach.remove(HERE, "web")
+    shared_host.call(inside)
+
+
+def test_a_network_that_a_crash_left_without_members_goes_with_the_next_change(shared_host: Host) -> None:
+    def inside() -> None:
+        before = traces()
+        with Socket() as sock:
+            lost = networks.settle(HERE, {"name": "lost"}, sock)
+            networks.save(HERE, lost)
+            networks.ensure(HERE, sock, lost)
+        up("web")
+        assert [each.name for each in networks.every(HERE)] == ["coracle"]
+        attach.remove(HERE, "web")
+        assert traces() == before
+    shared_host.call(inside)
+
+
+def test_in_a_container_every_user_may_use_all_ports(shared_host: Host) -> None:
+    def inside() -> None:
+        settled = up("web", names=names.to_record(names.Names("web")), sysctls={"net.ipv4.ping_group_range": "1 0"})
+        assert dict(observe.observe(HERE, settled).sysctls) == {
+            "net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "1 0"}
+        attach.remove(HERE, "web")
     shared_host.call(inside)
 
 
@@ -270,6 +316,8 @@ def test_nft_takes_each_golden_file_and_the_listing_is_stable(shared_host: Host,
         assert listing is not None and "jump published" in listing
         generation = nftables.generation()
         nftables.run(text)
+        as_json = json.loads(nftables.list_table("inet", name, as_json=True) or "")["nftables"]
+        assert {"published", "forward"} <= {item["chain"]["name"] for item in as_json if "chain" in item}
         assert nftables.list_table("inet", name) == listing and nftables.generation() > generation
         setattr(nftables, "_loaded", None)  # noqa: B010
         assert nftables.list_table("inet", name) == listing, "the program says what the library says"

@@ -91,14 +91,6 @@ def list_table(family: str, name: str, as_json: bool = False) -> Optional[str]:
     return output
 
 
-def list_chains(family: str = "") -> str:
-    """All base chains of all tables with their hooks and policies, in JSON."""
-    status, output, complaints = _run("list chains %s" % family, False, True)
-    if status:
-        raise NftablesError("cannot list the chains: %s" % _first_line(complaints))
-    return output
-
-
 def generation() -> int:
     """A number that every change of any rule in this network namespace raises (NFT_MSG_GETGEN)."""
     here = namespaces.identity("/proc/thread-self/ns/net")

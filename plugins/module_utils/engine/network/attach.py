@@ -12,35 +12,36 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from typing import Any, Callable, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, List, Optional, Sequence, Set, Tuple
 
 from ..errors import EngineError, KernelError
 from ..instance import Instance
 from ..kernel import rtnetlink
 from ..kernel.netlink import Socket
-from ..store import locks
-from . import firewall, hosts, leases, namespace, networks, publish, records, sysctls
+from . import addresses, firewall, hosts, leases, namespace, networks, publish, records, sysctls, turns
 from .ends import host_end
-from .observe import host_sysctls
+from .networks import Network
 from .spec import Attachment, NetnsSpec, cidr
 
-LOCK = "all networks"  # no network can have this name
 
-
-def apply(instance: Instance, spec: NetnsSpec, anew: bool = False) -> None:
+def apply(instance: Instance, spec: NetnsSpec, anew: bool = False) -> NetnsSpec:
     """Make the namespace what its specification says; what can change live does.
 
     Args:
         anew: Replace the namespace, for a change of its mode.
+
+    Returns: The specification as carried out: an address that nobody asked for and that somebody else got meanwhile is
+        replaced by the next free one.
 
     Raises:
         EngineError: A step failed; what it and the steps before it had begun is taken back.
     """
     if anew:
         remove(instance, spec.name, keep=[each.network.name for each in spec.attachments])
-    with locks.held(instance, "network", LOCK), Socket() as sock, ExitStack() as undo:
-        _apply(instance, spec, sock, undo)
+    with turns.changing(instance), Socket() as sock, ExitStack() as undo:
+        spec = _apply(instance, spec, sock, undo)
         undo.pop_all()
+    return spec
 
 
 def remove(instance: Instance, name: str, keep: Sequence[str] = ()) -> None:
@@ -49,7 +50,7 @@ def remove(instance: Instance, name: str, keep: Sequence[str] = ()) -> None:
     Args:
         keep: Networks that stay although they may have no member.
     """
-    with locks.held(instance, "network", LOCK), Socket() as sock:
+    with turns.changing(instance), Socket() as sock:
         record = records.load(instance, name)
         held = set(record.attachments) if record else set()
         for network in networks.every(instance):
@@ -63,12 +64,15 @@ def remove(instance: Instance, name: str, keep: Sequence[str] = ()) -> None:
         _settle_down(instance, sock, {network_name for network_name, _interface in held}, keep)
 
 
-def _apply(instance: Instance, spec: NetnsSpec, sock: Socket, undo: ExitStack) -> None:
+def _apply(instance: Instance, spec: NetnsSpec, sock: Socket, undo: ExitStack) -> NetnsSpec:
     before = records.load(instance, spec.name)
     publish.check(instance, spec.name, spec.published, listening=False)
     touched = {each.network.name for each in spec.attachments}
     undo.callback(_quietly, lambda: _settle_down(instance, sock, touched, ()))
-    attachments = [_lease(instance, each, spec, undo) for each in spec.attachments]
+    attachments: List[Attachment] = []
+    for wanted in spec.attachments:
+        network = _network_now(instance, wanted, [each.network for each in attachments], sock)
+        attachments.append(_lease(instance, wanted._replace(network=network), spec, undo))
     spec = spec._replace(attachments=tuple(attachments))
     bridges = [_network(instance, each, sock, undo) for each in attachments]
     handle = _namespace(instance, spec, undo)
@@ -85,11 +89,14 @@ def _apply(instance: Instance, spec: NetnsSpec, sock: Socket, undo: ExitStack) -
     _record(instance, spec, before, undo)
     if spec.gateway:
         sysctls.need(instance, sysctls.FORWARD, "1")
-    for name, value in host_sysctls(spec):
-        if sysctls.read(name) != value:
-            sysctls.write(name, value)
     if touched:
         _settle_down(instance, sock, touched, ())
+    return spec
+
+
+def _network_now(instance: Instance, attachment: Attachment, others: Sequence[Network], sock: Socket) -> Network:
+    """An attachment's network as it is settled now: another run may have made it since."""
+    return networks.settle(instance, {**(attachment.request or {}), "name": attachment.network.name}, sock, others)
 
 
 def _lease(instance: Instance, attachment: Attachment, spec: NetnsSpec, undo: ExitStack) -> Attachment:
@@ -98,7 +105,7 @@ def _lease(instance: Instance, attachment: Attachment, spec: NetnsSpec, undo: Ex
     taken = leases.of(instance, network.name)
     holder = [lease for lease in taken if lease.address == attachment.address
               and (lease.netns, lease.interface) != (spec.name, attachment.interface)]
-    if holder:
+    if holder or not addresses.contains(addresses.subnet(network.subnet), attachment.address):
         address = leases.choose(network, taken, spec.name, attachment.interface,
                                 attachment.address if attachment.pinned else None)
         own_mac = attachment.mac != networks.mac_of(attachment.address)
@@ -265,20 +272,32 @@ def _record(instance: Instance, spec: NetnsSpec, before: Optional[records.Record
 
 def _settle_down(instance: Instance, sock: Socket, touched: Set[str], keep: Sequence[str]) -> None:
     """After members came or went: unused networks go, the table follows, and the others learn the names."""
-    for name in sorted(touched - set(keep)):
+    for name in sorted((touched | {each.name for each in networks.every(instance)}) - set(keep)):
         network = networks.load(instance, name)
         if network is None or not network.persistent and not leases.of(instance, name):
             if network is not None:
                 networks.remove_bridge(sock, network)
             networks.forget(instance, name)
-    firewall.apply(instance)
+    state = firewall.apply(instance)
+    _open_loopback(state)
     hosts.refresh(instance, touched)
-    if not networks.every(instance):
+    if not state.networks:
         sysctls.give_back(instance, sock)
         try:
             os.rmdir(instance.run("network"))
         except OSError:
             pass
+
+
+def _open_loopback(state: firewall.State) -> None:
+    """Let the host's loopback addresses leave by the bridges that ports on them lead to, and by no other of ours."""
+    targets = {target for port, target in state.published if publish.loopback(port)}
+    for network in state.networks:
+        block = addresses.subnet(network.subnet)
+        wanted = "1" if any(addresses.contains(block, target) for target in targets) else "0"
+        name = sysctls.route_localnet(network.bridge)
+        if sysctls.read(name) not in (wanted, None):
+            sysctls.write(name, wanted)
 
 
 def _quietly(step: Callable[[], Any]) -> None:

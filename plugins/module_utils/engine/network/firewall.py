@@ -82,8 +82,8 @@ def render(state: State) -> str:
     return "\n".join(lines) + "\n"
 
 
-def apply(instance: Instance) -> None:
-    """Bring the table to what the state on disk asks for, unless it is that already.
+def apply(instance: Instance) -> State:
+    """Bring the table to what the state on disk asks for, unless it is that already; that state.
 
     Raises:
         NftablesError: The kernel refused; the table is as before.
@@ -92,11 +92,11 @@ def apply(instance: Instance) -> None:
     text = render(state)
     record = files.read_json(_record(instance)) or {}
     if record.get("rendered") == _digest(text) and _seen(instance, state, record).intact:
-        return
+        return state
     nftables.run(text)
     if not state.networks:
         files.remove(_record(instance))
-        return
+        return state
     before = nftables.generation()
     listing = nftables.list_table(FAMILY, state.table) or ""
     calm = before == nftables.generation()
@@ -105,6 +105,7 @@ def apply(instance: Instance) -> None:
     files.write_json(_record(instance), {
         "rendered": _digest(text), "listing": _digest(listing), "generation": before if calm else None,
         "netns": namespaces.identity("/proc/thread-self/ns/net")}, durable=False)
+    return state
 
 
 def observe(instance: Instance) -> Seen:

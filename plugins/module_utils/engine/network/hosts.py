@@ -134,11 +134,14 @@ def refresh(instance: Instance, of_networks: Iterable[str]) -> None:
     """Rewrite the hosts file of each member of these networks that has one."""
     touched = set(of_networks)
     for record in records.every(instance):
-        if record.names is None or not touched & {network for network, _interface in record.attachments}:
+        if record.names is None:
+            continue
+        shared = records.load(instance, record.mode.partition(":")[2]) if record.mode.startswith("container:") else record
+        if shared is None or not touched & {network for network, _interface in shared.attachments}:
             continue
         where = path(instance, record.name, "hosts")
         if os.path.exists(where):
-            own, members, gateway = _membership(instance, record)
+            own, members, gateway = _membership(instance, shared)
             rewrite(where, hosts_text(from_record(record.names), own, members, gateway))
 
 

@@ -112,8 +112,22 @@ def settle(instance: Instance, request: Mapping[str, Any], sock: Socket,
         Conflict: The subnet or the bridge belongs to somebody else.
     """
     name = request.get("name") or DEFAULT
+    while True:
+        recorded = load(instance, name)
+        try:
+            network = _settle(instance, name, recorded, request, sock, others)
+        except Conflict:
+            if load(instance, name) == recorded:
+                raise
+        else:
+            if load(instance, name) == recorded:
+                return network
+        # Another run has made or changed this network meanwhile.
+
+
+def _settle(instance: Instance, name: str, recorded: Optional[Network], request: Mapping[str, Any], sock: Socket,
+            others: Sequence[Network]) -> Network:
     given = {key: value for key, value in request.items() if value is not None and key in Network._fields}
-    recorded = load(instance, name)
     known = [each for each in list(every(instance)) + list(others) if each.name != name]
     if recorded is not None and not set(given) - {"name"}:
         return recorded

@@ -12,7 +12,7 @@ from ..instance import Instance
 from ..kernel import rtnetlink
 from ..kernel.netlink import Socket
 from ..plan import Difference
-from . import firewall, leases, namespace, networks, publish, records, sysctls
+from . import firewall, leases, namespace, networks, publish, records, sysctls, turns
 from .ends import host_end
 from .firewall import Seen
 from .publish import Published
@@ -56,6 +56,11 @@ class _Inside(NamedTuple):
 
 def observe(instance: Instance, spec: NetnsSpec) -> Observed:
     """What is true of the namespace that a specification is about; reads only."""
+    with turns.reading(instance):
+        return _observe(instance, spec)
+
+
+def _observe(instance: Instance, spec: NetnsSpec) -> Observed:
     record = records.load(instance, spec.name)
     handle = namespace.open_named(instance, spec.name)
     if handle is None:

@@ -16,12 +16,16 @@ from ..errors import Conflict, InvalidValue, NotFound, Unsupported
 from ..instance import Instance
 from ..kernel import nftables
 from ..kernel.netlink import Socket
-from . import addresses, leases, namespace, networks, publish, records
+from . import addresses, leases, namespace, networks, publish, records, turns
 from .networks import Network
 from .publish import Published
 
 Route = Tuple[str, str, int]
 """Destination as CIDR, gateway or nothing, metric."""
+
+
+CONTAINER_SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
+"""In a container's own namespace all ports and ping are for every user, as with Docker: they are not the host's."""
 
 
 class Attachment(NamedTuple):
@@ -34,6 +38,7 @@ class Attachment(NamedTuple):
         mac: Of the interface.
         names: What the neighbours call it; the first is the container's name.
         pinned: Whether the address was asked for; else another may be taken if this one is gone.
+        request: What was asked for of the network.
     """
 
     network: Network
@@ -42,6 +47,7 @@ class Attachment(NamedTuple):
     mac: str
     names: Tuple[str, ...]
     pinned: bool = False
+    request: Optional[Mapping[str, Any]] = None
 
 
 class NetnsSpec(NamedTuple):
@@ -90,26 +96,29 @@ def settle(instance: Instance, name: str, mode: str = "bridge", wanted: Sequence
     Raises:
         InvalidValue, Conflict, NotFound, Unsupported: It cannot be had; nothing was changed.
     """
-    check_owner(instance, name, names is not None)
-    ports = publish.expand(published)
-    if mode != "bridge":
-        _check_without(instance, name, mode, wanted, routes, sysctls, ports)
-        return NetnsSpec(name, mode, (), None if routes is None else tuple(routes),
-                         tuple(sorted((sysctls or {}).items())), (), names)
-    if not nftables.available():
-        raise Unsupported("this host has neither libnftables.so.1 nor the program nft, which the mode 'bridge' needs",
-                          "Install the package nftables")
-    settled: List[Attachment] = []
-    with Socket() as sock:
-        for at, request in enumerate(wanted or ({},)):
-            attachment = _attachment(instance, name, at, request, settled, sock)
-            settled.append(attachment)
-    if ports and all(each.network.internal for each in settled):
-        raise InvalidValue("published_ports", publish.contract(ports), "lead into an internal network",
-                           "Publish no port, or attach a network that is not internal")
-    publish.check(instance, name, ports)
-    return NetnsSpec(name, mode, tuple(settled), None if routes is None else tuple(routes),
-                     tuple(sorted((sysctls or {}).items())), ports, names)
+    with turns.reading(instance):
+        check_owner(instance, name, names is not None)
+        if names is not None and mode in ("bridge", "none"):
+            sysctls = {**CONTAINER_SYSCTLS, **(sysctls or {})}
+        ports = publish.expand(published)
+        if mode != "bridge":
+            _check_without(instance, name, mode, wanted, routes, sysctls, ports)
+            return NetnsSpec(name, mode, (), None if routes is None else tuple(routes),
+                             tuple(sorted((sysctls or {}).items())), (), names)
+        if not nftables.available():
+            raise Unsupported("this host has neither libnftables.so.1 nor the program nft, which the mode 'bridge' needs",
+                              "Install the package nftables")
+        settled: List[Attachment] = []
+        with Socket() as sock:
+            for at, request in enumerate(wanted or ({},)):
+                attachment = _attachment(instance, name, at, request, settled, sock)
+                settled.append(attachment)
+        if ports and all(each.network.internal for each in settled):
+            raise InvalidValue("published_ports", publish.contract(ports), "lead into an internal network",
+                               "Publish no port, or attach a network that is not internal")
+        publish.check(instance, name, ports)
+        return NetnsSpec(name, mode, tuple(settled), None if routes is None else tuple(routes),
+                         tuple(sorted((sysctls or {}).items())), ports, names)
 
 
 def check_owner(instance: Instance, name: str, container: bool) -> None:
@@ -138,7 +147,7 @@ def _attachment(instance: Instance, name: str, at: int, request: Mapping[str, An
     address = leases.choose(network, taken, name, interface, request.get("ipv4_address"))
     names = (name,) + tuple(alias for alias in request.get("aliases") or () if alias != name)
     return Attachment(network, interface, address, request.get("mac_address") or networks.mac_of(address), names,
-                      bool(request.get("ipv4_address")))
+                      bool(request.get("ipv4_address")), request.get("network"))
 
 
 def _check_members(instance: Instance, name: str, network: Network, taken: Sequence[leases.Lease]) -> None:
