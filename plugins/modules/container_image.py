@@ -209,6 +209,20 @@ actions:
       description: The options that differed.
       type: list
       elements: str
+diff:
+  description: With C(--diff), per option what was and what will be. Secrets are masked.
+  returned: success, with C(--diff)
+  type: dict
+  contains:
+    before:
+      description: What was, by option.
+      type: dict
+      returned: always
+    after:
+      description: What will be, by option. Steps that set no option are listed as C(actions).
+      type: dict
+      returned: always
+  sample: {"before": {"tags": ["web:stable"]}, "after": {"tags": ["web:stable", "web:testing"]}}
 freed:
   description: Bytes of the blobs that were deleted.
   type: int

@@ -177,6 +177,20 @@ actions:
       description: The options that differed.
       type: list
       elements: str
+diff:
+  description: With C(--diff), per option what was and what will be. Secrets are masked.
+  returned: success, with C(--diff)
+  type: dict
+  contains:
+    before:
+      description: What was, by option.
+      type: dict
+      returned: always
+    after:
+      description: What will be, by option. Steps that set no option are listed as C(actions).
+      type: dict
+      returned: always
+  sample: {"before": {"read_only": false}, "after": {"read_only": true}}
 layer:
   description: The layer or the mount as it is after the task; in check mode as it is now.
   type: dict

@@ -345,6 +345,20 @@ actions:
       elements: str
       returned: always
   sample: [{"action": "update", "target": "shop", "disruption": "live", "options": ["memory_max"]}]
+diff:
+  description: With C(--diff), per option what was and what will be. Secrets are masked.
+  returned: success, with C(--diff)
+  type: dict
+  contains:
+    before:
+      description: What was, by option.
+      type: dict
+      returned: always
+    after:
+      description: What will be, by option. Steps that set no option are listed as C(actions).
+      type: dict
+      returned: always
+  sample: {"before": {"memory_max": 67108864}, "after": {"memory_max": 134217728}}
 container:
   description: The container as it is.
   returned: success
