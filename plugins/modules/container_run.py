@@ -76,7 +76,7 @@ options:
   working_dir:
     description:
       - Working directory of the process. Made where it does not exist.
-    type: path
+    type: str
   user:
     description:
       - User, and with a colon group, by name or number, as whom the process runs. Names are looked up in the image.
@@ -194,6 +194,11 @@ options:
   cap_drop:
     description:
       - Capabilities taken from the default set. V(ALL) takes all but those in O(capabilities).
+    type: list
+    elements: str
+  security_opts:
+    description:
+      - V(seccomp=unconfined) lifts the default system call filter, which is equal in effect to Docker's.
     type: list
     elements: str
   no_new_privileges:
