@@ -1,0 +1,111 @@
+# Copyright (c) 2026, Coracle contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measures all of it in one test host and writes the page; see README.md for how and what."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Dict
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tests"))
+
+import collection  # noqa: E402
+
+collection.use()
+
+import engine  # noqa: E402
+import memory  # noqa: E402
+import page  # noqa: E402
+import peers  # noqa: E402
+from hosts import MANAGED_PYTHON, Host  # noqa: E402
+from payloads import Payloads  # noqa: E402
+from tasks import Tasks, summary, table  # noqa: E402
+
+LOOP = 20
+
+
+def main() -> int:
+    """Measure, write, say where."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--peers", type=Path, required=True, help="where the peers' collections are")
+    parser.add_argument("--quick", action="store_true", help="one round of each, to see that it works")
+    choices = parser.parse_args()
+    if os.geteuid():
+        parser.error("containers need root")
+    target = HERE.parent / ".cache" / "benchmarks" if choices.quick else HERE
+    target.mkdir(exist_ok=True)
+    payloads = Payloads()
+    try:
+        with tempfile.TemporaryDirectory(prefix="coracle-benchmark-", dir="/var/tmp") as folder:
+            host = Host(Path(folder) / "host", payloads)
+            try:
+                figures = measure(host, choices.peers, choices.quick)
+            finally:
+                host.close()
+    finally:
+        payloads.close()
+    (target / "results.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    (target / "results.md").write_text(page.render(figures), encoding="utf-8")
+    sys.stdout.write("%s\n" % (target / "results.md"))
+    return 0
+
+
+def measure(host: Host, collections: Path, quick: bool) -> Dict[str, Any]:
+    """All figures; seconds where nothing else is said."""
+    say("arranging the peers")
+    peers.arrange(host)
+    figures: Dict[str, Any] = {"machine": machine(host, collections), "summary": {}, "seconds": {}}
+
+    def keep(name: str, times: Dict[str, Any]) -> None:
+        figures["seconds"][name] = times
+        figures["summary"][name] = table(times)
+
+    bridged, plain = (Tasks(host, collections, mode) for mode in ("bridge", "none"))
+    say("tasks, each alone in its playbook")
+    keep("alone", bridged.alone(1 if quick else 5))
+    say("tasks, one after another in a playbook")
+    keep("following", bridged.following(1 if quick else 7))
+    keep("following, no network", plain.following(1 if quick else 7))
+    say("loops of %d" % LOOP)
+
+    def watch(what: str) -> None:
+        if what == "create":
+            figures["memory"] = memory.measure(host)
+    keep("loop", bridged.alone(1 if quick else 3, LOOP, watch))
+    say("runtimes")
+    times = engine.measure(host, 5 if quick else 60)
+    figures["seconds"]["runtime"] = times
+    figures["summary"]["runtime"] = {name: summary(seconds) for name, seconds in times.items()}
+    figures["machine"]["load_after"] = os.getloadavg()[0]
+    return figures
+
+
+def machine(host: Host, collections: Path) -> Dict[str, Any]:
+    """What was measured on, and with what."""
+    model = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+             if line.startswith("model name")]
+    manifest = json.loads((collections / "ansible_collections/containers/podman/MANIFEST.json").read_text(encoding="utf-8"))
+    ansible = host.run([Path(sys.executable).with_name("ansible"), "--version"]).stdout.split("\n", 1)[0]
+    return {"date": time.strftime("%Y-%m-%d", time.gmtime()), "processor": model[0], "processors": len(model),
+            "kernel": platform.release(), "python": host.run([MANAGED_PYTHON, "--version"]).stdout.split()[1],
+            "controller_python": platform.python_version(), "ansible": ansible.strip("ansible []\n"),
+            "containers.podman": manifest["collection_info"]["version"], "load_before": os.getloadavg()[0],
+            **peers.versions(host)}
+
+
+def say(text: str) -> None:
+    """Say what is under way."""
+    sys.stderr.write("== %s\n" % text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
