@@ -98,7 +98,7 @@ def test_limits_are_lifted_by_max(cgroup: Module) -> None:
 
 def test_a_process_moves_in(cgroup: Module, shared_host: Host) -> None:
     cgroup()
-    worker = shared_host.start(["sh", "-c", "echo $$; exec sleep 60"], stdout=subprocess.PIPE)
+    worker = shared_host.start(["sh", "-c", "echo $$; exec sleep 3600"], stdout=subprocess.PIPE)
     assert worker.stdout is not None
     pid = int(worker.stdout.readline())
     predicted = cgroup(processes=[pid], check_mode=True)
