@@ -51,6 +51,13 @@ class Root:
         self.path = path
         self.handle = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
+    @classmethod
+    def of(cls, handle: int, path: str) -> Root:
+        """A root whose descriptor is open already; C(path) is for errors alone."""
+        root = cls.__new__(cls)
+        root.path, root.handle = path, handle
+        return root
+
     def close(self) -> None:
         """Let go of the descriptor."""
         os.close(self.handle)

@@ -45,6 +45,7 @@ class Plan(NamedTuple):
         pivot: Whether pivot_root(2) is used.
         init: Whether a reaping first process stays in front of the program.
         filter: Assembled seccomp filter, or C(None).
+        tree: Descriptor of a detached copy of the root, where a user namespace may not be able to reach its path.
         console: The socket that gets the terminal, or C(None) where there is none.
     """
 
@@ -71,6 +72,7 @@ class Plan(NamedTuple):
     pivot: bool
     init: bool
     filter: Optional[Any]
+    tree: Optional[int]
     console: Optional[Any]
 
 
@@ -185,6 +187,8 @@ def _become(plan: Plan, stage: launch.Stage, root: paths.Root, terminal: Optiona
         stdio = (terminal.slave,) * 3
     launch.assume(plan.who, plan.filter, root.handle, process.get("cwd") or "/", stdio, stage)
     root.close()
+    stage.name = "process.args"
+    program = launch.find_program(plan.args[0], plan.env)
 
     if plan.start is not None:
         stage.name = "start"
@@ -208,14 +212,14 @@ def _become(plan: Plan, stage: launch.Stage, root: paths.Root, terminal: Optiona
     stage.name = "process.args"
     if plan.start is None:
         os.write(plan.report, report.READY)
-    launch.execute(plan.args, plan.env, plan.preserved)
+    launch.execute(program, plan.args, plan.env, plan.preserved)
 
 
 def _put_together(plan: Plan, stage: launch.Stage, linux: Dict[str, Any], in_user_namespace: bool) -> paths.Root:
     """The root file system with all that is mounted in it, before it becomes the root."""
     config = plan.config
     stage.name = "root (%s)" % plan.root
-    root = rootfs.enter_namespace(plan.root, rootfs.propagation_of(config))
+    root = rootfs.enter_namespace(plan.root, rootfs.propagation_of(config), plan.tree)
     for step in plan.steps:
         stage.name = step.label
         rootfs.mount(root, step, plan.cgroups)

@@ -14,7 +14,7 @@ import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from ..cgroup import entry as cgroup_entry
-from ..errors import Conflict, EngineError, InvalidValue
+from ..errors import Conflict, EngineError, InvalidValue, KernelError
 from ..kernel import clone, mounts, processes
 from ..store import files
 from . import cgroup_mount, child, devices, hooks, identity, isolation, launch, record, report, rootfs, spec
@@ -143,16 +143,17 @@ def _create(bundle: str, root: str, state_dir: str, config: Dict[str, Any], cont
         proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         opened += [reading, reporting, going, go, proc]
 
+        root_tree, steps = _trees(config, bundle, root, request, opened)
         born, late = _split(request, entry is None or bool(entry.own))
         plan = child.Plan(
-            config=config, root=root, steps=rootfs.steps(config, bundle), nodes=devices.nodes(config),
+            config=config, root=root, steps=steps, nodes=devices.nodes(config),
             who=identity.of(config["process"]), args=launch.arguments(config["process"]["args"]),
             env=launch.environment(config["process"].get("env") or ()), request=request, late=late,
             entry=entry, cgroups=_cgroups(config, options.cgroup, request),
             stdio=(options.stdin, options.stdout, options.stderr),
             preserved=options.preserved, report=reporting, go=going, start=start, result=result, proc=proc,
             record=kept, keyring="_ses." + name if options.keyring else "", pivot=options.pivot, init=options.init,
-            filter=launch.filter_of(config), console=options.console)
+            filter=launch.filter_of(config), tree=root_tree, console=options.console)
         made = isolation.make_child(request, born, entry.v2 if entry is not None else None)
         if made.pid == 0:
             os.close(go)
@@ -174,6 +175,21 @@ def _create(bundle: str, root: str, state_dir: str, config: Dict[str, Any], cont
         if entry is not None:
             cgroup_entry.close_entry(entry)
     return Created(made.pid, made.pidfd, kept.start_time, state_dir, kept, tuple(warnings))
+
+
+def _trees(config: Dict[str, Any], bundle: str, root: str, request: isolation.Request,
+           opened: List[int]) -> Tuple[Optional[int], List[rootfs.Step]]:
+    """The mounts to be made, those that the child may not reach opened already; and so its root."""
+    steps = rootfs.steps(config, bundle)
+    in_user_namespace = request.has("user")
+    try:
+        steps = rootfs.prepared(steps, config, in_user_namespace, opened)
+    except KernelError as error:
+        raise report.Failure("start the container", "mounts", error.errno, error.target, str(error)) from error
+    if not in_user_namespace or "mount" not in request.new:
+        return None, steps
+    opened.append(mounts.open_tree(root, clone=True, recursive=True))
+    return opened[-1], steps
 
 
 def _converse(reading: int, go: int, kept: record.Record, config: Dict[str, Any], state_dir: str,

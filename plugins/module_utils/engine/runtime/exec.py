@@ -196,6 +196,8 @@ def _child(plan: _Plan) -> None:
             stdio = (terminal.slave,) * 3
         launch.assume(plan.who, plan.filter, root, plan.process.get("cwd") or "/", stdio, stage)
         inside.close()
+        stage.name = "process.args"
+        program = launch.find_program(plan.args[0], plan.env)
         stage.name = "process.rlimits"
         identity.set_limits(plan.who)
         if plan.filter is not None and plan.who.no_new_privileges:
@@ -203,7 +205,7 @@ def _child(plan: _Plan) -> None:
             plan.filter.install()
         stage.name = "process.args"
         os.write(plan.report, report.READY)
-        launch.execute(plan.args, plan.env, plan.preserved)
+        launch.execute(program, plan.args, plan.env, plan.preserved)
     except BaseException as error:  # pylint: disable=broad-except
         os.write(plan.report, report.encode(stage.name, error))
     finally:

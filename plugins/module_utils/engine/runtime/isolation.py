@@ -130,6 +130,28 @@ def join_in_child(request: Request, kind: str) -> bool:
     return True
 
 
+def mapping_namespace(maps: Dict[str, Any]) -> int:
+    """The descriptor of a user namespace that only stands for mappings; nobody lives in it.
+
+    Args:
+        maps: C(uidMappings) and C(gidMappings) as in config.json.
+    """
+    waiting, release = os.pipe2(os.O_CLOEXEC)
+    child = clone.clone(namespaces.NEWUSER)
+    if child.pid == 0:
+        os.close(release)
+        os.read(waiting, 1)
+        os._exit(0)
+    try:
+        write_maps(child.pid, maps)
+        return namespaces.open_of(child.pid, "user")
+    finally:
+        os.close(waiting)
+        os.close(release)
+        os.waitpid(child.pid, 0)
+        os.close(child.pidfd)
+
+
 def write_maps(pid: int, linux: Dict[str, Any]) -> None:
     """Give a new user namespace its mappings (user_namespaces(7)).
 

@@ -149,29 +149,42 @@ def _try_folder(root: int, cwd: str) -> bool:
     return True
 
 
-def execute(args: List[bytes], env: Dict[bytes, bytes], preserved: int) -> None:
+def find_program(name: bytes, env: Dict[bytes, bytes]) -> bytes:
+    """The path of a program, searched in $PATH where it has no slash, as the user that will run it.
+
+    Raises:
+        OSError: There is none, or it may not be run; names it.
+    """
+    if not name:
+        raise OSError(errno.ENOENT, "the name of the program is empty", name)
+    failure = errno.ENOENT
+    for folder in [b""] if b"/" in name else env.get(b"PATH", DEFAULT_PATH).split(b":"):
+        path = name if b"/" in name else (folder or b".") + b"/" + name
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            failure = error.errno if error.errno == errno.EACCES else failure
+            continue
+        if stat.S_ISREG(status.st_mode) and os.access(path, os.X_OK):
+            return path
+        failure = errno.EACCES
+    if failure == errno.ENOENT:
+        raise OSError(failure, os.strerror(failure) if b"/" in name else "executable file not found in $PATH", name)
+    raise OSError(failure, os.strerror(failure), name)
+
+
+def execute(program: bytes, args: List[bytes], env: Dict[bytes, bytes], preserved: int) -> None:
     """Become the program; returns only by an exception.
 
     Args:
+        program: Its path.
         preserved: How many descriptors after the third stay open.
 
     Raises:
         OSError: Names the program.
     """
     clone.close_from(3 + preserved, only_on_exec=True)
-    name = args[0]
-    if b"/" in name:
-        os.execve(name, args, env)
-    failure = errno.ENOENT
-    for folder in env.get(b"PATH", DEFAULT_PATH).split(b":"):
-        try:
-            os.execve((folder or b".") + b"/" + name, args, env)
-        except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EACCES):
-                raise
-            if error.errno == errno.EACCES:
-                failure = errno.EACCES
-    raise OSError(failure, os.strerror(failure) + " in $PATH", name)
+    os.execve(program, args, env)
 
 
 def become_root() -> None:

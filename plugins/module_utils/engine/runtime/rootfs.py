@@ -16,9 +16,9 @@ import os
 import stat
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
-from ..errors import KernelError
+from ..errors import KernelError, Unsupported
 from ..kernel import mounts, paths
-from . import cgroup_mount, mount_options
+from . import cgroup_mount, isolation, mount_options
 from .mount_options import Options
 
 _STRICT = ("proc", "sysfs")
@@ -48,6 +48,8 @@ def steps(config: Dict[str, Any], bundle: str) -> List[Step]:
     result = []
     for number, each in enumerate(config.get("mounts") or ()):
         options = mount_options.parse(each.get("options") or ())
+        if (each.get("uidMappings") or each.get("gidMappings")) and not options.idmap:
+            options = options._replace(idmap="idmap")
         fstype = each.get("type") or ""
         if fstype == "bind":
             options = options._replace(bind=True)
@@ -60,16 +62,58 @@ def steps(config: Dict[str, Any], bundle: str) -> List[Step]:
     return result
 
 
-def enter_namespace(root_path: str, propagation: int) -> paths.Root:
+def prepared(all_steps: Sequence[Step], config: Dict[str, Any], in_user_namespace: bool, opened: List[int]) -> List[Step]:
+    """In the parent: make those mounts that the child cannot: binds from where its user may not go, and mapped ones.
+
+    Args:
+        opened: Gets the descriptors, for the caller to close.
+    """
+    result = []
+    for number, step in enumerate(all_steps):
+        if step.options.bind and not step.options.remount and (in_user_namespace or step.options.idmap):
+            tree = mounts.open_tree(step.source, clone=True, recursive=step.options.recursive)
+            opened.append(tree)
+            step = step._replace(tree=tree)
+        if step.options.idmap:
+            _map(step, config, (config.get("mounts") or ())[number])
+        result.append(step)
+    return result
+
+
+def _map(step: Step, config: Dict[str, Any], mount_config: Dict[str, Any]) -> None:
+    """Show a mount's files with other owners: the mount's own mappings, else the container's (mount_setattr(2))."""
+    if step.tree is None:
+        raise Unsupported("%s: only bind mounts can be mapped to other users" % step.label, "Leave idmap out")
+    linux = config.get("linux") or {}
+    maps = [mount_config.get(kind) or linux.get(kind) for kind in ("uidMappings", "gidMappings")]
+    if not maps[0] or not maps[1]:
+        raise Unsupported("%s: idmap without mappings" % step.label, "Give the mount uidMappings and gidMappings")
+    namespace = isolation.mapping_namespace({"uidMappings": maps[0], "gidMappings": maps[1]})
+    try:
+        mounts.set_attributes("", mounts.MOUNT_ATTR_IDMAP, directory=step.tree, user_namespace=namespace,
+                              recursive=step.options.idmap == "ridmap")
+    except KernelError as error:
+        raise KernelError("mount_setattr(MOUNT_ATTR_IDMAP)", error.errno, step.label,
+                          "The file system of %s must support mapped mounts" % step.source) from error
+    finally:
+        os.close(namespace)
+
+
+def enter_namespace(root_path: str, propagation: int, tree: Optional[int] = None) -> paths.Root:
     """Cut the mount namespace loose from the host's and make the root a mount of its own.
 
     Args:
         propagation: MS_*; what comes from the host's mounts, and what goes to them.
+        tree: A detached copy of the root, made by the parent. It is laid over C(/), so that no path needs to be
+            reached, and stays this descriptor's.
     """
     mounts.mount(None, "/", None, propagation or mounts.MS_SLAVE | mounts.MS_REC)
     if propagation & mounts.MS_SHARED:
         # pivot_root(2) refuses a root whose parent mount is shared.
         mounts.mount(None, _holder(root_path), None, mounts.MS_PRIVATE)
+    if tree is not None:
+        mounts.move_mount(tree, "/")
+        return paths.Root.of(tree, root_path)
     tree = mounts.open_tree(root_path, clone=True, recursive=True)
     mounts.move_mount(tree, root_path)
     os.close(tree)

@@ -94,7 +94,7 @@ _MAPPINGS = array(record({"containerID": U32, "hostID": U32, "size": integer(1, 
 _MOUNT = record({"destination": filled, "type": text, "source": text, "options": array(text),
                  "uidMappings": _MAPPINGS, "gidMappings": _MAPPINGS}, ("destination",))
 _DEVICE = record({"path": absolute, "type": choice("a", "b", "c", "u", "p"), "major": integer(0, 4095),
-                  "minor": integer(0, 2**20 - 1), "fileMode": integer(0, 0o7777), "uid": ID, "gid": ID},
+                  "minor": integer(0, 2**20 - 1), "fileMode": integer(0, 0o177777), "uid": ID, "gid": ID},
                  ("path", "type"))
 _NUMBER = integer(-1, 2**32 - 1)
 _RULE = record({"allow": boolean, "type": choice("", "a", "b", "c", "u", "p"), "major": _NUMBER, "minor": _NUMBER,
