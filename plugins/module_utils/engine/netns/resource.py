@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tup
 
 from ..errors import InvalidValue
 from ..instance import Instance
-from ..network import attach, observe as looking, publish, spec as specification
+from ..network import observe as looking, publish, spec as specification
 from ..network.observe import Observed
 from ..network.spec import NetnsSpec
 from ..plan import LIVE, RECREATE, Change, Difference, Plan
@@ -115,6 +115,8 @@ def plan(desired: Desired, observed: Current, differences: Sequence[Difference])
 
 def apply(instance: Instance, desired: Desired, _observed: Current, steps: Plan) -> Dict[str, Any]:
     """Carry the steps out; those on a namespace that stays are one walk that does what is missing."""
+    from ..network import attach  # an unchanged namespace does without
+
     if desired.spec is None:
         attach.remove(instance, desired.name)
     else:
