@@ -22,7 +22,7 @@ def everything() -> None:
     from .engine.cli import arguments, oci, oci_attend, oci_control, oci_exec, oci_info, oci_life  # noqa: F401
     from .engine.cli import host as _host  # noqa: F401
     from .engine.container import (  # noqa: F401
-        bundle, client, desired, keeper, lifecycle, logs, monitor, planning, records as _records, restart, secrets,
+        bundle, client, desired, keeper, lifecycle, logs, monitor, planning, records as _records, restart, secrets, userns,
         sockets, steps, wiring)
     from .engine.container import observe as _observe, resource as _resource  # noqa: F401
     from .engine.host import features, reset  # noqa: F401

@@ -55,8 +55,6 @@ def _time(value: Any) -> str:
     return str(value)
 
 
-
-
 OPTIONS = (
     Option("name", required=True, parse=references.name_or_identity, form=references.FORM, compare=NOT_COMPARED,
            aliases=("reference",)),

@@ -33,7 +33,8 @@ def everything() -> bytes:
         member("abs", symlink="/etc/passwd", uid=5), member("dangling", symlink="x" * 1000),
         member("hard", link="bin/s"), member("bin/hard2", link="bin/s"),
         member("null", device=(1, 3), mode=0o666, gid=7), member("big-device", device=(300, 70000)),
-        member("fifo", fifo=True), member("cap", b"1", xattrs={"security.capability": "\x01\0\0\x02\0\x04\0\0" + "\0" * 12}),
+        member("fifo", fifo=True),
+        member("cap", b"1", xattrs={"security.capability": "\x01\0\0\x02\0\x04\0\0" + "\0" * 12}),
         member("user", b"2", mode=0o600, xattrs={"user.name": "value", "user.empty": "", "user.long": "v" * 3000}),
         member("folder-with-xattr/", xattrs={"user.a": "b"}), member("d\xe9\udcff", b"name"),
         member("old", b"old", mtime=-86400.5), member("fine", b"fine", mtime=1700000000.123456789),
@@ -45,7 +46,8 @@ def everything() -> bytes:
 def test_equals_what_gnu_tar_unpacks(store: Store) -> None:
     content = everything()
     (store.folder / "all.tar").write_bytes(content)
-    store.shell("mkdir want; tar -C want --xattrs --xattrs-include='*' --numeric-owner --delay-directory-restore -xpf all.tar")
+    store.shell("mkdir want; tar -C want --xattrs --xattrs-include='*' --numeric-owner --delay-directory-restore"
+                " -xpf all.tar")
     root = store.mount(store.ingest(content))
     try:
         want, got = (store.shell("cd %s; %s" % (name, LIST)).splitlines() for name in ("want", root))

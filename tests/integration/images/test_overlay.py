@@ -133,8 +133,8 @@ def test_failures_leave_nothing(store: Store, stack: Tuple[str, str]) -> None:
 
 def test_one_layer_none_and_very_many(store: Store) -> None:
     made = store.call(lambda: [layers.ingest(
-        store.instance, iter([files({"f%d" % at: b"%d" % at, "same": b"%d" % at})]), "test", wanted=store.wanted).diff_id
-        for at in range(40)])
+        store.instance, iter([files({"f%d" % at: b"%d" % at, "same": b"%d" % at})]), "test",
+        wanted=store.wanted).diff_id for at in range(40)])
     for count in (0, 1, 40):
         root = store.mount(*made[:count])
         try:
@@ -191,7 +191,8 @@ def _forget_lowerdir_plus() -> None:
 CHANGES = """cd root
     echo fresh >added; mkdir -p new/deep; ln -s ../added new/deep/link; ln added new/hard; mknod device c 1 3
     printf more >>big; chmod 4755 etc/changed; rm etc/kept; rm -r opaque; mkdir opaque; echo x >opaque/only
-    mkfifo pipe; python3 -c 'import os; os.setxattr("added", "user.note", b"hello")'; touch -d @1234567890 added; chown 5:6 new"""
+    mkfifo pipe; python3 -c 'import os; os.setxattr("added", "user.note", b"hello")'
+    touch -d @1234567890 added; chown 5:6 new"""
 
 
 def test_changes_become_a_layer_that_equals_them(store: Store, stack: Tuple[str, str],

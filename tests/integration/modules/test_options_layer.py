@@ -5,81 +5,58 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Dict, Iterator, Tuple
 
 import pytest
 
 from hosts import Host
+from imagery import digest, files
 from quadruple import compared, quadruple
 
 MODULE = "container_layer"
-MOUNTED: Dict[str, Tuple[Dict[str, Any], Any, Any]] = {
-    # option: (the others, first, second)
-    "upper": ({}, "/var/lib/one", "/var/lib/two"),
-    "work": ({"upper": "/var/lib/one"}, "/var/lib/work-one", "/var/lib/work-two"),
-    "read_only": ({"upper": "/var/lib/one"}, False, True),
+ONE, TWO = files({"one": b"1"}), files({"two": b"2"})
+MOUNT = {"state": "mounted", "path": "/opt/mnt", "layers": [digest(ONE)]}
+UPPER = {**MOUNT, "upper": "/opt/upper"}
+CASES: Dict[str, Tuple[Dict[str, Any], Any, Any]] = {
+    "layers": (MOUNT, [digest(ONE)], [digest(ONE), digest(TWO)]),
+    "upper": (MOUNT, "/opt/upper", "/opt/other"),
+    "work": (UPPER, "/opt/work", "/opt/other-work"),
+    "read_only": (UPPER, False, True),
+    "compression": ({"state": "diff", "upper": "/opt/changes", "dest": "/opt/diff.tar"}, "none", "gzip"),
 }
 
 
 @pytest.fixture(scope="module")
-def layers(shared_host: Host) -> List[str]:
-    """The diff IDs of two layers in the host's store."""
-    found = []
-    for name in ("one", "two"):
-        shared_host.shell("mkdir -p /opt/%s; echo %s >/opt/%s/%s; tar -C /opt/%s -cf /opt/%s.tar %s" % ((name,) * 7))
-        shared_host.module(MODULE, source="/opt/%s.tar" % name)
-        found.append("sha256:" + shared_host.shell("sha256sum /opt/%s.tar" % name).split()[0])
-        assert shared_host.module(MODULE, diff_id=found[-1])["changed"] is False
-    return found
+def filled(shared_host: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
+    """A host with two layers and a folder of changes."""
+    for name, content in (("one", ONE), ("two", TWO)):
+        path = tmp_path_factory.mktemp("layers") / name
+        path.write_bytes(content)
+        shared_host.module(MODULE, source=str(path))
+    shared_host.shell("mkdir /var/lib/coracle/w; mount --bind /var/lib/coracle/w /opt;"
+                      "mkdir /opt/changes; echo 1 >/opt/changes/f")
+    return shared_host
 
 
 @pytest.fixture
-def base(shared_host: Host) -> Callable[[], Dict[str, Any]]:
-    """Where an overlay is mounted for one test; on the real disk, as overlays do not nest."""
-    shared_host.shell("mkdir -p %s" % shared_host.state_root)
-    return lambda: {"state": "mounted", "path": shared_host.state_root + "/overlay"}
+def clean(filled: Host) -> Iterator[Host]:
+    """Nothing is mounted afterwards."""
+    yield filled
+    filled.module(MODULE, state="unmounted", path="/opt/mnt")
+    filled.shell("cd /opt; rm -rf diff.tar upper* other* work")
 
 
 def test_every_compared_option_is_tried() -> None:
-    assert sorted(compared(MODULE)) == sorted([*MOUNTED, "layers", "compression", "diff_id"])
+    assert sorted(compared(MODULE)) == sorted([*CASES, "diff_id"])
 
 
-@pytest.mark.parametrize("option", sorted(MOUNTED))
-def test_option_of_a_mount(shared_host: Host, layers: List[str], base: Any, option: str) -> None:
-    others, first, second = MOUNTED[option]
-
-    def inside(value: Any) -> Any:  # the state root is the part of the host that is on the real disk
-        return value.replace("/var/lib", shared_host.state_root) if isinstance(value, str) else value
-    options = {**base(), "layers": layers, **{key: inside(value) for key, value in others.items()}}
-    try:
-        quadruple(shared_host, MODULE, options, option, inside(first), inside(second))
-    finally:
-        shared_host.module(MODULE, state="unmounted", path=options["path"])
-    assert "overlay" not in shared_host.shell("findmnt -rno TARGET")
+@pytest.mark.parametrize("option", sorted(CASES))
+def test_option(clean: Host, option: str) -> None:
+    base, first, second = CASES[option]
+    quadruple(clean, MODULE, base, option, first, second)
 
 
-def test_layers(shared_host: Host, layers: List[str], base: Any) -> None:
-    path = base()["path"]
-    try:
-        quadruple(shared_host, MODULE, base(), "layers", layers[:1], layers)
-        assert shared_host.shell("cat %s/one %s/two" % (path, path)) == "one\ntwo\n"
-    finally:
-        shared_host.module(MODULE, state="unmounted", path=path)
-
-
-def test_compression(shared_host: Host) -> None:
-    folder = shared_host.state_root
-    shared_host.shell("mkdir -p %s/changes; echo x >%s/changes/file" % (folder, folder))
-    base = {"state": "diff", "upper": folder + "/changes", "dest": folder + "/diff.tar"}
-    quadruple(shared_host, MODULE, base, "compression", "none", "gzip")
-    assert shared_host.shell("tar -tzf %s/diff.tar" % folder).split()[-1].endswith("file")
-
-
-def test_diff_id(shared_host: Host, layers: List[str]) -> None:
-    shared_host.module(MODULE, state="absent", diff_id=layers[0])
-    base = {"source": "/opt/one.tar", "diff_id": layers[0]}
-    predicted = shared_host.module(MODULE, base, check_mode=True)
-    assert predicted["changed"] is True
-    assert shared_host.module(MODULE, base)["actions"] == predicted["actions"]
-    assert shared_host.module(MODULE, base)["changed"] is False
-    assert "expected diff ID" in shared_host.module(MODULE, {**base, "diff_id": "sha256:" + "0" * 64}, fail=True)["msg"]
+def test_diff_id(clean: Host) -> None:
+    """Two layers are two objects: each comes, and stays, on its own."""
+    for content in (ONE, TWO):
+        assert not clean.module(MODULE, diff_id=digest(content))["changed"]

@@ -134,4 +134,3 @@ def missing(instance: Instance, image: images.Image) -> Tuple[str, ...]:
         if layers.find(instance, diff_id) is None or blobs.size(instance, digest) != size:
             found.append(diff_id)
     return tuple(dict.fromkeys(found))
-

@@ -83,6 +83,7 @@ def identity(instance: Instance, path: str) -> str:
     The note of an earlier import serves as long as no file has changed; else everything is read.
     """
     import hashlib  # pylint: disable=import-outside-toplevel
+
     def compute() -> str:
         found = hashlib.sha256()
         for chunk in chunks(path):

@@ -227,4 +227,3 @@ def remove(path: str) -> None:
         shutil.rmtree(path)
     else:
         files.remove(path)
-

@@ -285,4 +285,3 @@ def mount_erofs(path: str) -> int:
         return mounts.new_file_system("erofs", [("source", name), ("ro", None)], mounts.MOUNT_ATTR_RDONLY)
     finally:
         os.close(device)
-

@@ -12,10 +12,12 @@ the kernel itself remembers what was mounted.
 
 from __future__ import annotations
 
+import itertools
 import os
+from contextlib import ExitStack
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
-from ..errors import Conflict, KernelError
+from ..errors import Conflict, KernelError, Unsupported
 from ..instance import Instance
 from ..kernel import mounts
 from ..store import files, locks
@@ -26,6 +28,7 @@ _OPTIONS = (("redirect_dir", "nofollow"), ("metacopy", "off"), ("index", "off"))
 _LONGEST = 255
 _EMPTY = "empty"
 _EINVAL = 22
+_points = itertools.count()
 
 
 class Overlay(NamedTuple):
@@ -65,7 +68,7 @@ def chain_id(diff_ids: Sequence[str]) -> str:
 
 
 def mount(instance: Instance, diff_ids: Sequence[str], target: str, upper: Optional[str] = None,
-          work: Optional[str] = None, read_only: bool = False) -> None:
+          work: Optional[str] = None, read_only: bool = False, user_namespace: Optional[int] = None) -> None:
     """Mount an overlay of layers.
 
     Args:
@@ -74,6 +77,9 @@ def mount(instance: Instance, diff_ids: Sequence[str], target: str, upper: Optio
         upper, work: Existing folders of one file system; the work folder is overlayfs's own. Without them the
             overlay is read-only.
         read_only: Refuse writes although there is an upper folder.
+        user_namespace: Descriptor of a user namespace through whose mappings the layers are shown (mount_setattr(2),
+            ID-mapped mounts): what root owns on the disk belongs to that namespace's root. Not so the upper folder,
+            which overlayfs writes as the host's root: it holds the IDs of the host, and must belong to that root.
 
     Raises:
         Conflict: Something is mounted at the target.
@@ -87,10 +93,12 @@ def mount(instance: Instance, diff_ids: Sequence[str], target: str, upper: Optio
         if stack[at].opaque:
             stack = stack[at:]
             break
-    with locks.held(instance, "store", "mounts"):
+    with locks.held(instance, "store", "mounts"), ExitStack() as shown:
         try:
-            tree = _new(instance, [_lower(instance, layer) for layer in stack], chain_id(diff_ids), upper, work,
-                        read_only)
+            lowers = [_lower(instance, layer) for layer in stack]
+            if user_namespace is not None:
+                lowers = [_mapped(instance, path, user_namespace, shown) for path in lowers]
+            tree = _new(instance, lowers, chain_id(diff_ids), upper, work, read_only)
             try:
                 mounts.move_mount(tree, target)
             finally:
@@ -165,6 +173,24 @@ def sweep(instance: Instance) -> None:
         _sweep(instance)
 
 
+def _mapped(instance: Instance, path: str, user_namespace: int, shown: ExitStack) -> str:
+    """Show a folder through a user namespace's mappings at a second place, for as long as C(shown) is open.
+
+    The overlay keeps a copy of the mount for itself.
+    """
+    point = instance.run("mapped-%d-%d" % (os.getpid(), next(_points)))
+    files.make_folder(point)
+    shown.callback(os.rmdir, point)
+    tree = mounts.open_tree(path, clone=True)
+    try:
+        mounts.set_attributes("", mounts.MOUNT_ATTR_IDMAP, directory=tree, user_namespace=user_namespace)
+        mounts.move_mount(tree, point)
+    finally:
+        os.close(tree)
+    shown.callback(mounts.unmount_if_mounted, point)
+    return point
+
+
 def _sweep(instance: Instance) -> None:
     folder = instance.run("layers")
     try:
@@ -198,7 +224,11 @@ def _new(instance: Instance, lowers: List[str], source: str, upper: Optional[str
         try:
             return mounts.new_file_system("overlay", options + list(_OPTIONS), attributes)
         except KernelError as error:
-            if error.errno != _EINVAL or "lowerdir+" not in str(error):
+            if "not supported as upperdir" in str(error):
+                raise Unsupported("upper folder %s is on a file system that overlayfs cannot write to" % upper,
+                                  "Choose a folder on ext4, xfs, btrfs or tmpfs, not on an overlay or over a network")
+            # Before 6.5 overlayfs takes fsconfig's options unseen, and refuses them all at the end without a word.
+            if error.errno != _EINVAL or ("(" in str(error) and "lowerdir+" not in str(error)):
                 raise
         return _by_old_call(instance, lowers, source, upper, work, read_only, held)
     finally:

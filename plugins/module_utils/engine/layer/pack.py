@@ -214,7 +214,7 @@ def _ustar(name: bytes, flag: bytes, mode: int, uid: int, gid: int, size: int, m
            prefix: bytes = b"", device: Tuple[int, int] = (0, 0)) -> bytes:
     numbers = b"%07o\0%07o\0%07o\0%011o\0%011o\0" % (mode, uid, gid, size, mtime)
     tail = b"%s%sustar\x0000%s%07o\0%07o\0%s" % (flag, target.ljust(100, b"\0"), bytes(64), device[0], device[1],
-                                               prefix.ljust(155, b"\0"))
+                                                 prefix.ljust(155, b"\0"))
     head = name.ljust(100, b"\0") + numbers
     total = sum(head) + sum(tail) + 8 * 32
     return head + b"%06o\0 " % total + tail + bytes(12)

@@ -106,6 +106,7 @@ def _source(instance: Instance, params: Mapping[str, Any], at: int) -> Tuple[str
     if path is None:
         if wanted is None:
             raise InvalidValue("source", None, "is needed with state=present", "Give it, or diff_id")
+        layers.need(instance, wanted)
         return str(wanted), None
     if wanted is not None:
         found = layers.find(instance, wanted)
@@ -260,8 +261,6 @@ def _unpack(instance: Instance, desired: Desired) -> None:
         found = layers.find(instance, diff_id)
         if found is not None:
             layers.keep(instance, found, True)
-        elif params["source"] is None:
-            layers.need(instance, diff_id)
         else:
             with open(params["source"], "rb") as stream:
                 layers.ingest(instance, streams.read_chunks(stream), params["source"], params["digest"], diff_id,

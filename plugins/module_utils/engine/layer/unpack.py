@@ -182,4 +182,3 @@ class _Hasher:
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
-
