@@ -11,7 +11,7 @@ from pathlib import Path
 
 PROGRAMS = ("sh", "sleep", "cat", "echo", "ls", "id", "ps", "wget", "httpd", "hostname", "mount", "kill", "true", "head",
             "tail", "ip", "env", "nc", "dd", "mkdir", "rm", "touch", "test", "grep", "sync", "seq", "nproc", "stat",
-            "ulimit", "df", "sysctl", "pwd", "chmod")
+            "ulimit", "df", "sysctl", "pwd", "chmod", "unshare")
 _FILES = {
     "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nweb:x:1000:1000:web:/home/web:/bin/sh\n",
     "etc/group": "root:x:0:\nweb:x:1000:\nextra:x:2000:web\n",

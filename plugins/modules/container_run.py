@@ -206,6 +206,16 @@ options:
       - Whether set-user-ID programs and file capabilities give nothing.
     type: bool
     default: true
+  userns_mode:
+    description:
+      - V(auto) gives the container a user namespace of its own. Root inside is an unprivileged user outside, from a range of
+        65536 IDs that no other container has. The range is taken from those of the user V(coracle), else V(containers), in
+        F(/etc/subuid) and F(/etc/subgid), else from 1879048192 on. Layers, volumes and bind mounts are mapped by the
+        kernel, and nothing is copied or chowned.
+      - V(host) shares the host's.
+    type: str
+    default: host
+    choices: [host, auto]
   sysctls:
     description:
       - Kernel parameters of the container's own network and IPC namespaces.

@@ -75,6 +75,12 @@ def _capability(value: Any) -> str:
     return text
 
 
+def _security_opt(value: Any) -> str:
+    if str(value) not in ("seccomp=unconfined", "seccomp:unconfined"):
+        raise ValueError("is no security option")
+    return "seccomp=unconfined"
+
+
 def _network_mode(value: Any) -> str:
     text = str(value)
     if not re.match(r"^(bridge|none|host|container:[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}|[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62})$",
@@ -246,7 +252,8 @@ _PROCESS = (
 )
 _FILES = (
     Option("mounts", type="list", elements="dict", options=_MOUNT, parse=_mounts,
-           form="for each mount a target, a source unless it is a tmpfs, and size and mode only for a tmpfs", disruption=RECREATE, read_from=RECORD),
+           form="for each mount a target, a source unless it is a tmpfs, and size and mode only for a tmpfs",
+           disruption=RECREATE, read_from=RECORD),
     Option("volumes", type="list", elements="str", parse=_volume, compare=NOT_COMPARED,
            form="SOURCE:TARGET[:OPTIONS] with an absolute path or a volume's name as the source"),
     Option("read_only", type="bool", default=False, disruption=RECREATE, read_from=RECORD),
@@ -258,7 +265,10 @@ _SECURITY = (
            aliases=("cap_add",), compare=UNORDERED, disruption=RECREATE, read_from=RECORD),
     Option("cap_drop", type="list", elements="str", parse=_capability, form="a name such as NET_RAW, or ALL",
            compare=UNORDERED, disruption=RECREATE, read_from=RECORD),
+    Option("security_opts", type="list", elements="str", parse=_security_opt, form="seccomp=unconfined",
+           compare=UNORDERED, disruption=RECREATE, read_from=RECORD),
     Option("no_new_privileges", type="bool", default=True, disruption=RECREATE, read_from=RECORD),
+    Option("userns_mode", default="host", choices=("host", "auto"), disruption=RECREATE, read_from=RECORD),
     Option("sysctls", type="dict", parse=_sysctls, form="sysctls such as net.core.somaxconn", disruption=RECREATE,
            read_from=RECORD),
     Option("ulimits", type="list", elements="str", parse=_ulimit, form="NAME:SOFT[:HARD] such as nofile:1024:4096",

@@ -99,7 +99,7 @@ def test_what_it_writes_is_its_own_and_survives_a_restart(run: Any) -> None:
 def test_limits_are_the_kernels(run: Any, machine: Host) -> None:
     run("one", cpus="0.5", memory_max="32M", pids_max=50, ulimits=["nofile:100:200"])
     seen = machine.module("container_cgroup", path="%s/one" % machine.cgroup_root, check_mode=True)["cgroup"]
-    limits = seen["limits"] if "limits" in seen else seen
+    limits = seen["limits"]
     assert limits["cpus"] == 0.5 and limits["memory_max"] == 32 << 20 and limits["pids_max"] == 50
     assert run.output("two", "ulimit -n; ulimit -Hn", ulimits=["nofile:100:200"]) == "100\n200\n"
 
@@ -126,3 +126,26 @@ def test_a_missing_program_is_one_error_and_leaves_nothing(run: Any, machine: Ho
     failed = machine.module("container_run", name="one", image="busybox", command=["/bin/nothing"], fail=True)
     assert "/bin/nothing" in failed["msg"] and "No such file" in failed["msg"]
     assert run("one", state="absent")["changed"] is False
+
+
+def test_the_default_filter_is_on_and_can_be_lifted(run: Any) -> None:
+    assert run.output("one", "grep Seccomp: /proc/self/status").split()[1] == "2"
+    refused = run("one", command=["/bin/unshare", "-m", "/bin/true"], capabilities=["SYS_CHROOT"], detach=False)
+    assert refused["rc"] != 0 and "not permitted" in refused["stderr"]
+    assert run.output("two", "grep Seccomp: /proc/self/status", security_opts=["seccomp=unconfined"]).split()[1] == "0"
+
+
+def test_a_user_namespace_makes_root_nobody_outside(run: Any, machine: Host) -> None:
+    machine.shell("mkdir -p /run/mine && echo x > /run/mine/file")
+    options = {"userns_mode": "auto", "volumes": ["things:/vol", "/run/mine:/mine"]}
+    text = run.output("one", "id -u; cat /proc/self/uid_map; touch /new /vol/new /mine/new; "
+                             "stat -c %u /bin /new /vol/new /mine/file; httpd -p 80 && echo listens", **options)
+    lines = text.split("\n")
+    base = int(lines[1].split()[1])
+    assert lines[0] == "0" and base > 65535 and lines[2:7] == ["0", "0", "0", "0", "listens"]
+    upper = "%s/containers/one/upper/new" % machine.state_root
+    assert machine.shell("stat -c %%u %s /run/mine/new" % upper).split() == [str(base), "0"]
+    other = run.output("two", "cat /proc/self/uid_map", userns_mode="auto")
+    assert abs(int(other.split()[1]) - base) >= 65536
+    again = run("one", command=["/bin/sh", "-c", "stat -c %u /new"], detach=False, recreate=True, **options)
+    assert again["rc"] != 0  # a new container has a new layer of its own

@@ -3,12 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From a container's options to the OCI runtime-spec's C(config.json): a pure function.
 
-The defaults are Docker's: its capabilities, masked and read-only paths, and mounts.
+The defaults are Docker's: its capabilities, system call filter, masked and read-only paths, and mounts.
 """
 
 from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
+
+from ..runtime import seccomp_default
 
 OCI_VERSION = "1.0.2"
 """The lowest version of the runtime-spec that has all that is used here, so that older runtimes accept it."""
@@ -47,6 +49,8 @@ class Places(NamedTuple):
         network: The path of its network namespace, or C(None) for the host's.
         etc: Paths of the files that stand for /etc/hosts and the like, by their place inside.
         volumes: The folders of named volumes, by name.
+        user: The path of its user namespace, or C(None) for the host's.
+        mappings: Of that namespace; what is mounted from the host is shown through them.
     """
 
     root: str
@@ -54,6 +58,8 @@ class Places(NamedTuple):
     network: Optional[str]
     etc: Mapping[str, str]
     volumes: Mapping[str, str]
+    user: Optional[str] = None
+    mappings: Optional[List[Dict[str, int]]] = None
 
 
 def config(options: Mapping[str, Any], identity: Identity, places: Places, resources: Dict[str, Any]) -> Dict[str, Any]:
@@ -70,6 +76,8 @@ def config(options: Mapping[str, Any], identity: Identity, places: Places, resou
         "maskedPaths": list(MASKED),
         "readonlyPaths": list(READ_ONLY),
     }
+    if "seccomp=unconfined" not in (options.get("security_opts") or ()):
+        linux["seccomp"] = seccomp_default.section(_capabilities(options))
     if options.get("sysctls"):
         linux["sysctl"] = dict(options["sysctls"])
     return {
@@ -83,7 +91,7 @@ def config(options: Mapping[str, Any], identity: Identity, places: Places, resou
 
 
 def _process(options: Mapping[str, Any], identity: Identity) -> Dict[str, Any]:
-    granted = capabilities(options.get("capabilities") or (), options.get("cap_drop") or ())
+    granted = _capabilities(options)
     # Another user than root starts without any; the bounding set limits what a set-uid program regains.
     effective = granted if identity.uid == 0 else []
     process: Dict[str, Any] = {
@@ -113,6 +121,10 @@ def environment(options: Mapping[str, Any], identity: Identity) -> List[str]:
     return ["%s=%s" % pair for pair in sorted(variables.items())]
 
 
+def _capabilities(options: Mapping[str, Any]) -> List[str]:
+    return capabilities(options.get("capabilities") or (), options.get("cap_drop") or ())
+
+
 def capabilities(added: Sequence[str], dropped: Sequence[str]) -> List[str]:
     """Docker's default set, plus and minus; C(ALL) on either side means every one, and drops are undone by adds."""
     granted = set() if "ALL" in dropped else set(CAPABILITIES)
@@ -127,6 +139,8 @@ def _namespaces(places: Places) -> List[Dict[str, str]]:
     kinds: List[Dict[str, str]] = [{"type": kind} for kind in ("pid", "mount", "ipc", "uts", "cgroup")]
     if places.network is not None:
         kinds.append({"type": "network", "path": places.network})
+    if places.user is not None:
+        kinds.append({"type": "user", "path": places.user})
     return kinds
 
 
@@ -158,7 +172,12 @@ def _users_mount(row: Mapping[str, Any], places: Places) -> Dict[str, Any]:
         options.append("mode=%o" % (0o1777 if row.get("mode") is None else row["mode"]))
         return _mount("tmpfs", "tmpfs", row["target"], *options)
     source = row["source"] if row["type"] == "bind" else places.volumes[row["source"]]
-    return _mount("bind", source, row["target"], "rbind", row.get("propagation") or "rprivate", *options)
+    mount = _mount("bind", source, row["target"], "rbind", row.get("propagation") or "rprivate", *options)
+    if places.mappings is not None:
+        # Owners on the host's side stay what they are inside: 0 is 0.
+        mount["options"].append("ridmap")
+        mount["uidMappings"] = mount["gidMappings"] = places.mappings
+    return mount
 
 
 def _mount(kind: str, source: str, target: str, *options: str) -> Dict[str, Any]:

@@ -104,7 +104,7 @@ def _full(params: Mapping[str, Any], image: images.Image) -> Dict[str, Any]:
     full["hostname"] = full["hostname"] or default_hostname(params["name"])
     full["mounts"] = _mounts(params)
     full["published_ports"] = publish.contract(publish.expand(full["published_ports"] or []))
-    for key in ("groups", "capabilities", "cap_drop", "ulimits", "networks",
+    for key in ("groups", "capabilities", "cap_drop", "security_opts", "ulimits", "networks",
                 "dns_servers", "dns_search_domains", "dns_opts"):
         full[key] = full[key] or []
     for key in ("sysctls", "etc_hosts"):

@@ -24,7 +24,7 @@ from ..layer import overlay
 from ..network import attach, hosts
 from ..runtime import users
 from ..store import files, locks
-from . import bundle, client, records, restart, sockets, wiring
+from . import bundle, client, records, restart, sockets, userns, wiring
 
 ETC = {"hosts": "/etc/hosts", "hostname": "/etc/hostname", "resolv.conf": "/etc/resolv.conf"}
 
@@ -57,12 +57,16 @@ def prepare(instance: Instance, record: records.Record) -> None:
     files.make_folder(instance.run("containers"))
     files.make_folder(records.run_folder(instance, name))
     root = records.run_folder(instance, name, "rootfs")
-    mount_root(instance, record, root)
     netns = wiring.settle(instance, name, options)
+    if record.id_base is not None:
+        userns.make(instance, name, record.id_base, with_network=netns.mode in ("bridge", "none"))
+    mount_root(instance, record, root)
     attach.apply(instance, netns)
     etc = hosts.write(instance, name, wiring.names(options), netns.mode)
     places = bundle.Places(root, instance.cgroup(name), wiring.path(instance, name, netns.mode),
-                           {ETC[file]: path for file, path in etc.items()}, volumes(instance, options))
+                           {ETC[file]: path for file, path in etc.items()}, volumes(instance, options),
+                           None if record.id_base is None else userns.path(instance, name),
+                           None if record.id_base is None else userns.mappings(record.id_base))
     config = bundle.config(options, identity(root, options), places,
                            limits.to_oci(request.from_options(options)))
     files.write_json(records.folder(instance, name, "config.json"), config)
@@ -78,7 +82,14 @@ def mount_root(instance: Instance, record: records.Record, root: str) -> None:
     upper, work = (records.folder(instance, record.name, part) for part in ("upper", "work"))
     for path, mode in ((upper, 0o755), (work, 0o700)):
         files.make_folder(path, mode)
-    overlay.mount(instance, record.diff_ids, root, upper, work)
+    if record.id_base is not None:
+        os.chown(upper, record.id_base, record.id_base)
+    namespace = None if record.id_base is None else os.open(userns.path(instance, record.name), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        overlay.mount(instance, record.diff_ids, root, upper, work, user_namespace=namespace)
+    finally:
+        if namespace is not None:
+            os.close(namespace)
 
 
 def identity(root: str, options: Mapping[str, Any]) -> bundle.Identity:

@@ -85,8 +85,8 @@ class Log:
             note = "coracle: %d pieces of output were dropped, the disk was full\n" % self.dropped
             pieces = [note.encode()] + pieces
         content = b"".join(_line(stream, piece, now) for piece in pieces)
+        start = self._length
         try:
-            start = self._length
             view = memoryview(content)
             while view:
                 written = os.write(self._handle, view)

@@ -130,7 +130,7 @@ class Monitor:
             EngineError: It could not be started; nothing of the attempt is left.
         """
         self.clean()  # of a run that ended with nobody watching
-        config = files.read_json(records.folder(self.instance, self.name, "config.json"))
+        config = records.read_config(self.instance, self.name)
         user = config["process"]["user"]
         # Open for reading too, by the container itself: should this monitor die, the FIFO still has a reader, and
         # the container's writes wait for the next monitor instead of failing with EPIPE.

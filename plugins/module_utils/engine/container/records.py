@@ -20,7 +20,7 @@ import os
 import shutil
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from ..errors import Corrupt
+from ..errors import Corrupt, NotFound
 from ..instance import Instance
 from ..kernel import processes
 from ..store import files
@@ -39,6 +39,7 @@ class Record(NamedTuple):
         image_id: The digest of the image's config.
         diff_ids: The image's layers, lowest first.
         options: The options of C(container_run), typed, as they were applied.
+        id_base: The first of the host's IDs that its user namespace maps; C(None) without one.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Record(NamedTuple):
     image_id: str
     diff_ids: List[str]
     options: Dict[str, Any]
+    id_base: Optional[int] = None
 
 
 class Status(NamedTuple):
@@ -112,7 +114,7 @@ def read(instance: Instance, name: str) -> Optional[Record]:
     document = _load(folder(instance, name, "container.json"))
     if document is None:
         return None
-    return Record(*(document[field] for field in Record._fields))
+    return Record(**{field: document[field] for field in Record._fields if field in document})
 
 
 def write(instance: Instance, record: Record) -> None:
@@ -154,6 +156,18 @@ def remove(instance: Instance, name: str) -> None:
             doomed = os.path.join(os.path.dirname(path), ".removed-%s-%d" % (name, os.getpid()))
             os.rename(path, doomed)
             shutil.rmtree(doomed)
+
+
+def read_config(instance: Instance, name: str) -> Dict[str, Any]:
+    """The OCI configuration of a container's bundle.
+
+    Raises:
+        NotFound: There is none.
+    """
+    config = _load(folder(instance, name, "config.json"))
+    if config is None:
+        raise NotFound("the container '%s' has no bundle" % name, "Run the task that declares it")
+    return dict(config)
 
 
 def set_aside(instance: Instance, name: str) -> str:

@@ -17,7 +17,7 @@ from ..instance import Instance
 from ..network import attach, hosts
 from ..plan import Change, Plan
 from ..store import files
-from . import client, lifecycle, logs, records, wiring
+from . import client, lifecycle, logs, records, userns, wiring
 from .desired import Desired
 from .observe import Observed
 
@@ -68,7 +68,8 @@ def _create(work: Work, _change: Change) -> None:
     files.make_folder(records.folder(instance, work.name))
     work.undo.callback(records.remove, instance, work.name)
     work.record = records.Record(work.name, os.urandom(32).hex(), logs.timestamp(), str(work.desired.full["image"]),
-                                 image.id, list(image.diff_ids), dict(work.desired.full))
+                                 image.id, list(image.diff_ids), dict(work.desired.full),
+                                 userns.allocate(instance, work.name) if work.desired.full["userns_mode"] == "auto" else None)
     records.write(instance, work.record)
 
 
@@ -97,8 +98,8 @@ def _wait(work: Work, link: socket.socket) -> None:
         output[stream] += content
         del output[stream][:-_MOST_OUTPUT]
     work.result = {"rc": -1 if status.exit_code is None else status.exit_code}
-    for stream, content in output.items():
-        work.result[stream] = bytes(content).decode("utf-8", "surrogateescape")
+    for stream, collected in output.items():
+        work.result[stream] = bytes(collected).decode("utf-8", "surrogateescape")
     lifecycle.await_monitor(work.instance, work.name)
     lifecycle.release(work.instance, work.name)
 
@@ -149,10 +150,9 @@ def _update(work: Work, _change: Change) -> None:
         return
     path = instance.cgroup(work.name)
     group.update(path, request.wholly(work.desired.limits, group.read(path)))
-    config_path = records.folder(instance, work.name, "config.json")
-    config = files.read_json(config_path)
+    config = records.read_config(instance, work.name)
     config["linux"]["resources"] = limits.to_oci(work.desired.limits)
-    files.write_json(config_path, config)
+    files.write_json(records.folder(instance, work.name, "config.json"), config)
     _reconnect(work, _change)
     lifecycle.tell_monitor(instance, work.name)
 
