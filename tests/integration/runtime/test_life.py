@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
+import socket
 import stat
+import struct
+import termios
 import threading
 import time
 from pathlib import Path
@@ -536,3 +540,142 @@ def test_threads_of_the_caller_do_not_disturb(lab: Lab) -> None:
 
 def test_many_after_one_another_leave_nothing(lab: Lab) -> None:
     assert lab(lambda bundle: [bundle.shell("exit 1", wait=bool(number % 2)).status for number in range(20)]) == [1] * 20
+
+
+def test_a_user_namespace_joined_by_path_owns_what_is_new(lab: Lab) -> None:
+    maps = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+
+    def first(document: Dict[str, Any]) -> None:
+        document["linux"]["namespaces"].append({"type": "user"})
+        document["linux"].update(uidMappings=maps, gidMappings=maps)
+
+    def scenario(bundle: Bundle) -> Any:
+        found = {}
+
+        def second(pid: int) -> None:
+            for kinds in (("pid", "mount", "uts"), ("mount", "uts")):
+                document = config(args=["sh", "-c", "readlink /proc/self/ns/user; readlink /proc/self/ns/net; hostname; echo $$"])
+                document["linux"]["namespaces"] = [{"type": kind} for kind in kinds] + [
+                    {"type": kind, "path": "/proc/%d/ns/%s" % (pid, name)}
+                    for kind, name in (("user", "user"), ("network", "net"), ("ipc", "ipc"))
+                    + (() if "pid" in kinds else (("pid", "pid"),))]
+                found[len(kinds)] = bundle.run(document, name="second", cgroup=bundle.cgroup + "-second")
+            found["names"] = [os.readlink("/proc/%d/ns/%s" % (pid, name)) for name in ("user", "net")]
+        document = config(args=["sleep", "1"])
+        first(document)
+        bundle.run(document, while_running=second)
+        return found
+    found = lab(scenario)
+    assert found[3].output.splitlines() == [*found["names"], "inside", "1"], found
+    assert found[2].output.splitlines()[:3] == [*found["names"], "inside"] and int(found[2].output.split()[-1]) > 1
+
+
+def test_a_mapped_bind_shows_other_owners(lab: Lab, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "file").write_text("x", encoding="ascii")
+    maps = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+
+    def changes(document: Dict[str, Any]) -> None:
+        document["linux"]["namespaces"].append({"type": "user"})
+        document["linux"].update(uidMappings=maps, gidMappings=maps)
+        document["mounts"] += [{"destination": "/data", "source": str(source), "options": ["bind"]},
+                               {"destination": "/home/web", "source": str(source), "options": ["bind", "idmap"]}]
+    done = lab(lambda bundle: bundle.shell("stat -c %u /data/file /home/web/file; echo y > /home/web/new", changes))
+    assert done.output.split() == ["65534", "0"], done
+    assert (source / "new").stat().st_uid == 0
+
+
+def test_a_mapped_bind_without_mappings_is_refused(lab: Lab) -> None:
+    def changes(document: Dict[str, Any]) -> None:
+        document["mounts"].append({"destination": "/x", "source": "/etc", "options": ["bind", "idmap"]})
+    assert "mounts[6] (/x)" in lab(lambda bundle: refused(lambda: bundle.shell("true", changes)))
+
+
+def test_tmpcopyup_fills_a_tmpfs_with_what_was_there(lab: Lab) -> None:
+    def changes(document: Dict[str, Any]) -> None:
+        document["mounts"].append({"destination": "/etc", "type": "tmpfs", "source": "t", "options": ["tmpcopyup", "mode=755"]})
+
+    def scenario(bundle: Bundle) -> Any:
+        (bundle.root / "etc" / "link").symlink_to("/etc/passwd")
+        (bundle.root / "etc" / "deep").mkdir(mode=0o711)
+        (bundle.root / "etc" / "deep" / "file").write_text("deep", encoding="ascii")
+        done = bundle.shell("cat /etc/deep/file; busybox readlink /etc/link; stat -c %a /etc/deep; head -n 1 /etc/passwd;"
+                            "touch /etc/new", changes)
+        assert not (bundle.root / "etc" / "new").exists()
+        return done
+    assert lab(scenario).output.split("\n")[:3] == ["deep/etc/passwd", "711", "root:x:0:0:root:/root:/bin/sh"]
+
+
+def test_a_filter_holds_with_and_without_new_privileges(lab: Lab) -> None:
+    def scenario(bundle: Bundle) -> Any:
+        found = []
+        for quiet in (True, False):
+            document = config(args=["sh", "-c", "mkdir /tmp/x; grep -E '^(Seccomp|NoNewPrivs):' /proc/self/status"])
+            document["process"]["noNewPrivileges"] = quiet
+            document["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+                {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28}]}
+            found.append(bundle.run(document))
+        return found
+    for number, done in enumerate(lab(scenario)):
+        assert "No space left" in done.errors
+        assert fields(done.output) == {"Seccomp": "2", "NoNewPrivs": str(1 - number)}
+
+
+def test_the_default_profile_runs_programs_and_stops_namespaces(lab: Lab) -> None:
+    from ansible_collections.coracle.containers.plugins.module_utils.engine.runtime import seccomp_default
+
+    def changes(document: Dict[str, Any]) -> None:
+        document["linux"]["seccomp"] = seccomp_default.section(DEFAULT_CAPABILITIES)
+    done = lab(lambda bundle: bundle.shell("ls / | wc -l; (echo a; echo b) | grep b; id -u; mount -t tmpfs x /tmp", changes))
+    assert done.output.splitlines()[1:] == ["b", "0"] and "permission denied" in done.errors
+
+
+def test_a_terminal_of_its_own(lab: Lab) -> None:
+    def scenario(bundle: Bundle) -> Any:
+        ours, theirs = socket.socketpair()
+        document = config(args=["sh", "-c", "test -t 0 && test -t 2 && echo on > /dev/console; echo off > /dev/tty; ls /dev/pts"],
+                          terminal=True, consoleSize={"height": 12, "width": 34})
+        made = create.create(str(bundle.folder), bundle.state(), document, cgroup=bundle.cgroup, console=theirs)
+        theirs.close()
+        _data, handles, _flags, _address = socket.recv_fds(ours, 64, 1)
+        ours.close()
+        size = struct.unpack("4H", fcntl.ioctl(handles[0], termios.TIOCGWINSZ, bytes(8)))
+        start.start(bundle.state())
+        said = b""
+        while True:
+            try:
+                said += os.read(handles[0], 4096)
+            except OSError:
+                break
+        os.close(handles[0])
+        os.waitpid(made.pid, 0)
+        os.close(made.pidfd)
+        delete.delete(bundle.state())
+        return said.decode(), size[:2]
+    said, size = lab(scenario)
+    assert size == (12, 34)
+    assert said.split() == ["on", "off", "0", "ptmx"]
+
+
+def test_a_terminal_needs_its_socket(lab: Lab) -> None:
+    assert "process.terminal" in lab(lambda bundle: refused(lambda: bundle.run(config(terminal=True))))
+
+
+def test_clocks_of_its_own(lab: Lab) -> None:
+    def changes(document: Dict[str, Any]) -> None:
+        document["linux"]["namespaces"].append({"type": "time"})
+        document["linux"]["timeOffsets"] = {"boottime": {"secs": 10000000, "nanosecs": 0}}
+    done = lab(lambda bundle: bundle.shell("cat /proc/uptime", changes))
+    assert float(done.output.split()[0]) > 10000000
+
+
+def test_cgroups_as_the_container_sees_them(lab: Lab) -> None:
+    def changes(document: Dict[str, Any]) -> None:
+        document["mounts"].append({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup",
+                                   "options": ["nosuid", "noexec", "nodev", "ro"]})
+    done = lab(lambda bundle: bundle.shell(
+        "busybox cut -d: -f3 /proc/self/cgroup | busybox sort -u; cat $(busybox find /sys/fs/cgroup -name cgroup.procs | head -n 1);"
+        "mkdir /sys/fs/cgroup/x", changes))
+    assert done.output.splitlines()[0] == "/" and "1" in done.output.splitlines()[1:], done
+    assert "Read-only" in done.errors

@@ -79,7 +79,7 @@ def kind(value: Any) -> str:
 
 def text(value: Any, where: str) -> None:
     """A string without NUL."""
-    if type(value) is not str:
+    if not isinstance(value, str):
         raise Invalid(where, "must be a string, not %s" % kind(value))
     if "\0" in value:
         raise Invalid(where, "holds a NUL character")
@@ -108,15 +108,15 @@ def absolute(value: Any, where: str) -> None:
 
 def boolean(value: Any, where: str) -> None:
     """true or false."""
-    if type(value) is not bool:
+    if not isinstance(value, bool):
         raise Invalid(where, "must be true or false, not %s" % kind(value))
 
 
 def integer(low: int, high: int) -> Check:
     """A whole number in a range."""
     def check(value: Any, where: str) -> None:
-        if type(value) is not int:
-            raise Invalid(where, "must be a whole number, not %s" % (kind(value) if type(value) is not float else value))
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise Invalid(where, "must be a whole number, not %s" % (value if isinstance(value, float) else kind(value)))
         if not low <= value <= high:
             raise Invalid(where, "%d is not within %d and %d" % (value, low, high))
     return check
@@ -145,7 +145,7 @@ def choice(*values: Any) -> Check:
 def array(each: Check, least: int = 0, most: int = 65536) -> Check:
     """An array whose members all pass a check."""
     def check(value: Any, where: str) -> None:
-        if type(value) is not list:
+        if not isinstance(value, list):
             raise Invalid(where, "must be an array, not %s" % kind(value))
         if not least <= len(value) <= most:
             raise Invalid(where, "has %d members, not %d to %d" % (len(value), least, most))
@@ -157,7 +157,7 @@ def array(each: Check, least: int = 0, most: int = 65536) -> Check:
 def mapping(each: Check, key: Optional[Check] = None) -> Check:
     """An object with free keys whose values all pass a check."""
     def check(value: Any, where: str) -> None:
-        if type(value) is not dict:
+        if not isinstance(value, dict):
             raise Invalid(where, "must be an object, not %s" % kind(value))
         for name, member in value.items():
             if key is not None:
@@ -173,7 +173,7 @@ def record(members: Dict[str, Check], required: Sequence[str] = (), also: Option
         also: A check of the whole, once its members have passed.
     """
     def check(value: Any, where: str) -> None:
-        if type(value) is not dict:
+        if not isinstance(value, dict):
             raise Invalid(where, "must be an object, not %s" % kind(value))
         prefix = where + "." if where else ""
         for name in required:

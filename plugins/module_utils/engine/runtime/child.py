@@ -112,7 +112,7 @@ def _set_up(plan: Plan, stage: launch.Stage) -> None:
     _await_go(plan)
 
     stage.name = "namespaces"
-    in_user_namespace = isolation.join_in_child(plan.request, "user") or "user" in plan.request.new
+    in_user_namespace = isolation.join_in_child(plan.request, "user", plan.proc) or "user" in plan.request.new
     if plan.late:
         namespaces.unshare(plan.late)
     if in_user_namespace:
@@ -120,7 +120,7 @@ def _set_up(plan: Plan, stage: launch.Stage) -> None:
         processes.set_dumpable(False)
     if linux.get("timeOffsets") or "time" in plan.request.new:
         _enter_time(plan, linux.get("timeOffsets") or {})
-    joined_mounts = isolation.join_in_child(plan.request, "mount")
+    joined_mounts = isolation.join_in_child(plan.request, "mount", plan.proc)
     if plan.keyring:
         stage.name = "session keyring"
         _join_keyring(plan.keyring)

@@ -271,11 +271,8 @@ def _split(request: isolation.Request, moves: bool) -> Tuple[int, int]:
         moves: Whether the child is not born into all of its cgroup, whose namespace must then wait.
     """
     kinds = [kind for kind in request.new if kind != "time"]
-    if request.handle("user") is not None:
-        # What is made new must belong to the joined user namespace; only the PID namespace has to be there at birth.
-        at_birth = [kind for kind in kinds if kind == "pid"]
-        late = [kind for kind in kinds if kind != "pid"]
-        return isolation.flags_of(tuple(at_birth)), isolation.flags_of(tuple(late))
+    if request.handle("user") is not None and "pid" not in kinds:
+        return 0, isolation.flags_of(tuple(kinds))  # what is made new must belong to the namespace that is joined first
     late = [kind for kind in kinds if kind == "cgroup" and moves]
     return isolation.flags_of(tuple(kind for kind in kinds if kind not in late)), isolation.flags_of(tuple(late))
 

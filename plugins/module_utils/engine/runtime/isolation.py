@@ -112,7 +112,11 @@ def make_child(request: Request, born_flags: int, cgroup: Optional[int]) -> clon
             except KernelError as error:
                 raise EngineError("cannot join the %s namespace: %s" % (kind, os.strerror(error.errno)), None,
                                   errno=error.errno) from error
-        child = clone.clone(born_flags, cgroup)
+        user = request.handle("user")
+        if user is not None and "pid" in request.new:
+            child = _clone_within(user, born_flags, cgroup)
+        else:
+            child = clone.clone(born_flags, cgroup)
     finally:
         if "child" not in locals() or child.pid:
             for handle, flag in reversed(home):
@@ -121,11 +125,53 @@ def make_child(request: Request, born_flags: int, cgroup: Optional[int]) -> clon
     return child
 
 
-def join_in_child(request: Request, kind: str) -> bool:
-    """Join a user or mount namespace, in the child; say whether there was one to join."""
+def _clone_within(user: int, flags: int, cgroup: Optional[int]) -> clone.Child:
+    """clone3(2) from within a user namespace, so that the new ones belong to it; the child is still the caller's own.
+
+    Somebody in between joins the namespace, makes the child with CLONE_PARENT, tells its number and goes.
+    """
+    telling, told = os.pipe2(os.O_CLOEXEC)
+    between = clone.clone()
+    if between.pid == 0:
+        word = b""
+        try:
+            namespaces.setns(user, namespaces.NEWUSER)
+            child = clone.clone(flags | clone.PARENT, cgroup)
+            if child.pid == 0:
+                os.close(telling)
+                os.close(told)
+                return child
+            word = b"%d" % child.pid
+        except BaseException as error:  # pylint: disable=broad-except
+            word = b"-%d" % (getattr(error, "errno", 0) or 0)
+        os.write(told, word)
+        os._exit(0)
+    os.close(told)
+    try:
+        word = os.read(telling, 32)
+    finally:
+        os.close(telling)
+        os.waitpid(between.pid, 0)
+        os.close(between.pidfd)
+    number = int(word or b"-0")
+    if number <= 0:
+        raise EngineError("cannot make the container in the user namespace that it joins: %s" % os.strerror(-number), None,
+                          errno=-number)
+    return clone.Child(number, os.pidfd_open(number))
+
+
+def join_in_child(request: Request, kind: str, proc: int) -> bool:
+    """Join a user or mount namespace, in the child; say whether there was one to join.
+
+    Args:
+        proc: Descriptor of the host's /proc.
+    """
     handle = request.handle(kind)
     if handle is None:
         return False
+    there, here = os.fstat(handle), os.stat("self/ns/" + namespaces.FILES[kind], dir_fd=proc)
+    if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino):
+        return True  # born inside
     namespaces.setns(handle, namespaces.FLAGS[kind])
     return True
 
