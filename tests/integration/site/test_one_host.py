@@ -74,7 +74,7 @@ def test_an_application_goes_and_the_instance_stays(host: Host) -> None:
                             "published_ports": ["8081:8080"], "volumes": ["shop-data:/data"], "restart_policy": "always"}],
             "wait": [{"url": "http://127.0.0.1:8081/", "contains": "Hello from shop", "timeout": 30}]}
     assert changed(play(host, "site", coracle_apps=[shop])) > 0
-    ps = json.loads(host.run(["coracle", "--cgroup-root", host.cgroup_root, "ps", "--json"]).stdout)
+    ps = json.loads(host.run(["coracle", "ps", "--json"]).stdout)
     assert ps[0]["addresses"]["backend"].startswith("10.77.0.")
     assert changed(play(host, "site", coracle_apps=[shop])) == 0
     assert changed(play(host, "site", coracle_apps=[{**shop, "state": "absent"}])) > 0
@@ -108,6 +108,7 @@ def test_a_second_instance_shares_nothing_with_the_first(host: Host) -> None:
     first = host.module("container_run", name="web")["container"]
     assert changed(play(host, "site", **second)) > 0
     assert "visit number" in page(host) and "visit number" in page(host, 18081)
+    assert {host.shell(name + " ps").count("running") for name in ("coracle", "second")} == {2}
     assert changed(play(host, "teardown", **second)) > 0
     assert host.module("container_run", name="web")["container"]["pid"] == first["pid"]
     assert "Hello from web" in page(host)

@@ -44,11 +44,10 @@ def test_site_twice_then_by_hand_then_teardown(controller: Controller) -> None:
         address = host.shell("ip -4 -o addr show dev eth0").split()[3].partition("/")[0]
         page = controller.host.shell("curl -sS --max-time 5 http://%s:18080/" % address)
         assert "Hello from web" in page and "Flask" in page
-        coracle = ["coracle", "--cgroup-root", host.cgroup_root]
-        shown = json.loads(host.run([*coracle, "ps", "--json"]).stdout)
+        shown = json.loads(host.run(["coracle", "ps", "--json"]).stdout)
         assert {each["name"]: each["status"] for each in shown} == {"web": "running", "client": "running"}
         # The client finds the application by name and says what it saw.
-        said = wait_for(lambda: host.run([*coracle, "logs", "client"]).stdout, "answered 200")  # noqa: B023
+        said = wait_for(lambda: host.run(["coracle", "logs", "client"]).stdout, "answered 200")  # noqa: B023
         assert "http://web:8080/ answered 200: Hello from web" in said
         options = {each["name"]: each["options"] for each in shown}
         assert (options["web"]["memory_max"], options["web"]["cpus"]) == (128 << 20, 0.5)
