@@ -62,7 +62,7 @@ stage_newest() (
     CORACLE_PYTHON=$(newest_python) || { echo "no Python 3.12 or newer here, so no newer ansible-core"; exit 0; }
     export CORACLE_PYTHON
     venv test
-    ansible --version | head -1
+    ansible --version | sed -n 1p
     status=0
     "$root/scripts/sanity.sh" || status=1
     python -m pytest tests/unit/contract tests/integration/hosts -q --junit-xml="$reports/newest.xml" "$@" || status=1

@@ -267,10 +267,10 @@ def to_oci(limits: Limits) -> Dict[str, Any]:
         "pids": {"limit": limits.pids_max or None},
         "network": {"classID": limits.network_class,
                     "priorities": _list(("name", "priority"), limits.network_priorities)},
-        "rdma": None if limits.rdma is None else
-                {name: _said({"hcaHandles": handles if handles >= 0 else None,
-                              "hcaObjects": objects if objects >= 0 else None})
-                 for name, handles, objects in limits.rdma},
+        "rdma": None if limits.rdma is None else {
+            name: _said({"hcaHandles": handles if handles >= 0 else None,
+                         "hcaObjects": objects if objects >= 0 else None})
+            for name, handles, objects in limits.rdma},
         "hugepageLimits": _list(("pageSize", "limit"), limits.hugetlb),
         "blockIO": _io_to_oci(limits),
         "devices": None if limits.devices is None else [_said(rule._asdict()) for rule in limits.devices],

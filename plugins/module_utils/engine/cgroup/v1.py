@@ -162,7 +162,7 @@ def _devices(wanted: Limits, now: Limits) -> List[Write]:
 
 _RENDER: Mapping[str, Callable[[Limits, Limits], List[Write]]] = {
     "cpu": _cpu, "cpuset": _cpuset, "pids": _pids, "hugetlb": _hugetlb, "net_cls": _network_class,
-           "net_prio": _network_priorities, "devices": _devices}
+    "net_prio": _network_priorities, "devices": _devices}
 
 
 def read(controller: str, folder: str, io_weight: str) -> Dict[str, Any]:
@@ -172,9 +172,10 @@ def read(controller: str, folder: str, io_weight: str) -> Dict[str, Any]:
 
 
 def _read_cpu(folder: str, _io_weight: str) -> Dict[str, Any]:
-    found: Dict[str, Any] = {"cpu_quota": cgroupfs.number(folder + "/cpu.cfs_quota_us"),
-             "cpu_period": cgroupfs.number(folder + "/cpu.cfs_period_us"),
-             "cpu_burst": cgroupfs.number(folder + "/cpu.cfs_burst_us")}
+    found: Dict[str, Any] = {
+        "cpu_quota": cgroupfs.number(folder + "/cpu.cfs_quota_us"),
+        "cpu_period": cgroupfs.number(folder + "/cpu.cfs_period_us"),
+        "cpu_burst": cgroupfs.number(folder + "/cpu.cfs_burst_us")}
     shares = cgroupfs.number(folder + "/cpu.shares")
     if shares is not None:
         found["cpu_weight"] = weights.cpu_weight(shares)

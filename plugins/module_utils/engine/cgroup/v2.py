@@ -133,7 +133,7 @@ def _rdma(wanted: Limits, now: Limits) -> List[Write]:
 
 _RENDER: Mapping[str, Callable[[Limits, Limits], List[Write]]] = {
     "cpu": _cpu, "cpuset": _cpuset, "memory": _memory, "pids": _pids, "hugetlb": _hugetlb,
-           "rdma": _rdma}
+    "rdma": _rdma}
 
 
 def read(controller: str, folder: str, io_weight: str) -> Dict[str, Any]:

@@ -41,8 +41,9 @@ def parse(arguments: Sequence[str], flags: Sequence[Flag], verb: str) -> Parsed:
         EngineError: An option is unknown, or lacks its value, or has a wrong one.
     """
     known = {name: flag for flag in flags for name in flag.names}
-    found: Dict[str, Any] = {flag.names[0]: False if flag.kind == "flag" and flag.default is None else [] if flag.kind == "list"
-             else flag.default for flag in flags}
+    found: Dict[str, Any] = {
+        flag.names[0]: False if flag.kind == "flag" and flag.default is None else [] if flag.kind == "list" else flag.default
+        for flag in flags}
     rest = list(arguments)
     while rest and rest[0].startswith("-") and rest[0] != "-":
         word = rest.pop(0)

@@ -122,5 +122,3 @@ def _id(text: str, option: str) -> int:
     if not text.isdigit() or len(text) > 10 or int(text) > 2**32 - 2:
         raise EngineError("--%s: %r is no user or group number" % (option, text), "Give numbers: names are the engine's affair")
     return int(text)
-
-

@@ -179,5 +179,3 @@ def delete(context: Context, arguments: List[str]) -> int:
             if not force:
                 raise
     return 0
-
-
