@@ -36,8 +36,8 @@ def everything() -> None:
     from .engine.kernel import capabilities, clone, seccomp, syscall_numbers  # noqa: F401
     from .engine.runtime import exec as _exec  # noqa: F401
     from .engine.runtime import (  # noqa: F401
-        cgroup_mount, checks, child, console, create, delete, devices, hooks, identity, init, isolation, kill, launch,
-        masks, mount_options, parameters, record, report, rootfs, seal, seccomp_default, spec, start, state,
+        cgroup_mount, checks, child, console, create, delete, devices, hooks, identity, init, isolation, kill, labels,
+        launch, masks, memory, mount_options, parameters, record, report, rootfs, seal, seccomp_default, spec, start, state,
         syscall_filter, users)
     from .engine.image import (  # noqa: F401
         archives, garbage, images, importing, manifests, references, resource as image_resource)

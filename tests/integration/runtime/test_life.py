@@ -679,3 +679,28 @@ def test_cgroups_as_the_container_sees_them(lab: Lab) -> None:
         "mkdir /sys/fs/cgroup/x", changes))
     assert done.output.splitlines()[0] == "/" and "1" in done.output.splitlines()[1:], done
     assert "Read-only" in done.errors
+
+
+def test_what_this_kernel_or_runtime_lacks_is_said_before_anything_is_made(lab: Lab) -> None:
+    cases = [("linux", "intelRdt", {"closID": "x"}), ("linux", "netDevices", {"eth9": {}}),
+             ("linux", "memoryPolicy", {"mode": "MPOL_NEVER"}), ("linux", "personality", {"domain": "LINUX", "flags": ["X"]})]
+    if not os.path.exists("/sys/module/apparmor/parameters/enabled"):
+        cases.append(("process", "apparmorProfile", "docker-default"))
+    if not os.path.exists("/sys/fs/selinux/enforce"):
+        cases += [("process", "selinuxLabel", "a:b:c:s0"), ("linux", "mountLabel", "a:b:c:s0")]
+
+    def scenario(bundle: Bundle) -> None:
+        for part, member, value in cases:
+            document = config()
+            document[part][member] = value
+            assert "%s.%s" % (part, member) in refused(lambda: bundle.run(document))  # noqa: B023
+            assert not (bundle.states / "c").exists()
+    lab(scenario)
+
+
+def test_execution_domain_and_memory_policy(lab: Lab) -> None:
+    def changes(document: Dict[str, Any]) -> None:
+        document["linux"]["personality"] = {"domain": "LINUX32"}
+        document["linux"]["memoryPolicy"] = {"mode": "MPOL_BIND", "nodes": "0"}
+    done = lab(lambda bundle: bundle.shell("busybox uname -m; cat /proc/self/numa_maps | head -n 1", changes))
+    assert done.output.splitlines()[0] == "i686", done

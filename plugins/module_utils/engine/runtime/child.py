@@ -16,8 +16,8 @@ from ..cgroup import entry as cgroup_entry
 from ..errors import KernelError
 from ..kernel import mounts, namespaces, paths, processes
 from ..kernel.syscalls import call, try_call
-from . import (cgroup_mount, console, devices, hooks, identity, init, isolation, launch, masks, parameters, record, report,
-               rootfs, users)
+from . import (cgroup_mount, console, devices, hooks, identity, init, isolation, labels, launch, masks, memory,
+               parameters, record, report, rootfs, users)
 
 _KEYCTL_JOIN_SESSION_KEYRING = 1
 
@@ -163,6 +163,10 @@ def _set_up(plan: Plan, stage: launch.Stage) -> None:
         rootfs.chroot(plan.root)
         if plan.console is not None:
             terminal = _terminal(plan, stage, root)
+    stage.name = "process.apparmorProfile"
+    labels.apply(config["process"], plan.proc)
+    stage.name = "linux.memoryPolicy"
+    memory.apply(linux)
     _become(plan, stage, root, terminal)
 
 

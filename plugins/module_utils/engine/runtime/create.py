@@ -17,7 +17,7 @@ from ..cgroup import entry as cgroup_entry
 from ..errors import Conflict, EngineError, InvalidValue, KernelError
 from ..kernel import clone, mounts, processes
 from ..store import files
-from . import cgroup_mount, child, devices, hooks, identity, isolation, launch, record, report, rootfs, spec
+from . import cgroup_mount, child, devices, hooks, identity, isolation, labels, launch, memory, record, report, rootfs, spec
 from .checks import Invalid
 
 _SIGKILL = 9
@@ -95,6 +95,7 @@ def create(bundle: str, state_dir: str, config: Optional[Dict[str, Any]] = None,
     process = config.get("process")
     if not process or not process.get("args"):
         raise Invalid("process.args", "is missing", "A container needs a program to run")
+    _refuse(config)
     if bool(process.get("terminal")) != (options.console is not None):
         raise Invalid("process.terminal", "is %s, but %s console socket was given"
                       % (("true", "no") if process.get("terminal") else ("false", "a")),
@@ -112,6 +113,23 @@ def create(bundle: str, state_dir: str, config: Optional[Dict[str, Any]] = None,
             except (OSError, EngineError):
                 pass
         raise
+
+
+def _refuse(config: Dict[str, Any]) -> None:
+    """Say clearly what this kernel or this runtime does not do, before anything is made.
+
+    Raises:
+        Invalid: Names the member.
+    """
+    linux = config.get("linux") or {}
+    labels.check(config)
+    memory.check(linux)
+    if linux.get("intelRdt"):
+        raise Invalid("linux.intelRdt", "resource control groups are not supported by this runtime",
+                      "Leave it out, or use an external runtime")
+    if linux.get("netDevices"):
+        raise Invalid("linux.netDevices", "moving links into the container is not supported by this runtime",
+                      "Attach the container to a network, or use an external runtime")
 
 
 def _create(bundle: str, root: str, state_dir: str, config: Dict[str, Any], content: Optional[bytes],

@@ -11,7 +11,7 @@ from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
 from ..errors import Conflict, EngineError, KernelError
 from ..kernel import clone, namespaces, paths, processes
 from ..kernel.syscalls import try_call
-from . import console, identity, launch, record, report, spec, users
+from . import console, identity, labels, launch, record, report, spec, users
 from .checks import Invalid
 
 _SIGKILL = 9
@@ -40,6 +40,7 @@ class _Plan(NamedTuple):
     report: int
     go: int
     filter: Optional[Any]
+    proc: int
     console: Optional[Any]
 
 
@@ -75,6 +76,7 @@ def run(state_dir: str, process: Dict[str, Any], stdin: int = 0, stdout: int = 1
     warnings = spec.validate_process(process)
     if bool(process.get("terminal")) != (socket is not None):
         raise Invalid("process.terminal", "and a console socket belong together: give both or neither")
+    labels.check({"process": process})
     kept = record.load(state_dir)
     now = record.status(state_dir, kept)
     if now not in ("running", "created"):
@@ -87,12 +89,13 @@ def run(state_dir: str, process: Dict[str, Any], stdin: int = 0, stdout: int = 1
     try:
         reading, reporting = os.pipe2(os.O_CLOEXEC)
         going, go = os.pipe2(os.O_CLOEXEC)
-        opened += [reading, reporting, going, go]
+        proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        opened += [reading, reporting, going, go, proc]
         flags = _foreign(kept.pid)
         plan = _Plan(process, identity.of(process), launch.arguments(process["args"]),
                      launch.environment(process.get("env") or ()), target, flags & ~namespaces.NEWPID,
                      "" if flags & namespaces.NEWNS else kept.rootfs, "_ses." + kept.id, (stdin, stdout, stderr),
-                     preserved, reporting, going, launch.filter_of(config), socket)
+                     preserved, reporting, going, launch.filter_of(config), proc, socket)
         made = _make_child(target, bool(flags & namespaces.NEWPID))
         if made.pid == 0:
             os.close(go)
@@ -171,6 +174,8 @@ def _child(plan: _Plan) -> None:
         if os.read(plan.go, 1) != report.GO:
             os._exit(1)
         launch.seal_imports()
+        stage.name = "process.apparmorProfile"
+        labels.apply(plan.process, plan.proc)
         stage.name = "namespaces"
         if plan.flags:
             namespaces.setns(plan.target, plan.flags)

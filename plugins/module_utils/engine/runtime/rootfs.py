@@ -56,6 +56,9 @@ def steps(config: Dict[str, Any], bundle: str) -> List[Step]:
         source = each.get("source") or ""
         if options.bind and not source.startswith("/"):
             source = os.path.join(bundle, source)
+        label = (config.get("linux") or {}).get("mountLabel")
+        if label and not options.bind and fstype not in ("proc", "sysfs"):
+            options = options._replace(data=options.data + (("context", label),))
         destination = each["destination"]
         result.append(Step("mounts[%d] (%s)" % (number, destination), "/" + destination.lstrip("/"), fstype, source,
                            options))
