@@ -11,7 +11,7 @@ from typing import Any, Callable, Tuple
 
 import pytest
 from ansible_collections.coracle.containers.plugins.module_utils.engine.errors import Conflict, KernelError, NotFound
-from ansible_collections.coracle.containers.plugins.module_utils.engine.kernel import mounts
+from ansible_collections.coracle.containers.plugins.module_utils.engine.kernel import mounts, namespaces
 from ansible_collections.coracle.containers.plugins.module_utils.engine.layer import diff, layers, overlay
 
 from imagery import XATTRS, files, member, tar
@@ -115,6 +115,55 @@ def test_chain_id() -> None:
     import hashlib
     assert overlay.chain_id([one, two]) == "sha256:" + hashlib.sha256(("%s %s" % (one, two)).encode()).hexdigest()
     assert overlay.chain_id([]) == ""
+
+
+def test_layers_through_a_user_namespace(store: Store, stack: Tuple[str, str]) -> None:
+    """What root owns on the disk belongs to the namespace's root; the layers are not copied or changed for it."""
+    target = store.folder / "root"
+    for name in ("root", "upper", "work"):
+        (store.folder / name).mkdir()
+
+    def mount() -> Any:
+        handle = user_namespace(100000)
+        os.chown(store.folder / "upper", 100000, 100000)
+        overlay.mount(store.instance, stack, str(target), str(store.folder / "upper"), str(store.folder / "work"),
+                      user_namespace=handle)
+        return overlay.observe(str(target))
+    try:
+        seen = store.call(mount)
+        assert seen.diff_ids == stack
+        assert store.shell("cd root; stat -c %u etc big; ls -A ../run | sort; chmod 600 etc/kept; "
+                           "stat -c %u ../upper/etc/kept").split() == [
+            "100000", "100007", *(["layers"] if store.wanted == "erofs" else []), "locks",
+            "100000"]
+        plain = store.mount(*stack, name="plain")
+        assert store.shell("cd plain; stat -c %u etc big").split() == ["0", "7"]
+        store.unmount(plain)
+        if store.wanted == "erofs":  # still mounted for the overlay that remains
+            assert store.shell("grep -c ' - erofs ' /proc/self/mountinfo").strip() == "2"
+    finally:
+        store.unmount(target)
+
+
+def user_namespace(base: int) -> int:
+    """A descriptor of a user namespace whose IDs begin at C(base) of the host."""
+    down, up = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(up)
+        namespaces.unshare(namespaces.NEWUSER)
+        os.kill(os.getpid(), 19)
+        os._exit(0)
+    os.close(down)
+    os.waitpid(child, os.WUNTRACED)
+    for name in ("uid_map", "gid_map"):
+        with open("/proc/%d/%s" % (child, name), "w", encoding="ascii") as stream:
+            stream.write("0 %d 65536" % base)
+    handle = os.open("/proc/%d/ns/user" % child, os.O_RDONLY)
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+    os.close(up)
+    return handle
 
 
 def test_failures_leave_nothing(store: Store, stack: Tuple[str, str]) -> None:

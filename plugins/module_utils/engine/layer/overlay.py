@@ -53,9 +53,8 @@ class Overlay(NamedTuple):
     @property
     def diff_ids(self) -> Tuple[str, ...]:
         """The layers by diff ID, lowest first; empty where the paths do not tell."""
-        names = [os.path.basename(path) for path in self.lowers
-                 if os.path.basename(os.path.dirname(path)) != _EMPTY]
-        return tuple("sha256:" + name for name in names) if all(len(name) == 64 for name in names) else ()
+        found = tuple("sha256:" + name for name in map(os.path.basename, self.lowers) if len(name) == 64)
+        return found if chain_id(found) == self.chain_id else ()
 
 
 def chain_id(diff_ids: Sequence[str]) -> str:
@@ -178,7 +177,10 @@ def _mapped(instance: Instance, path: str, user_namespace: int, shown: ExitStack
 
     The overlay keeps a copy of the mount for itself.
     """
-    point = instance.run("mapped-%d-%d" % (os.getpid(), next(_points)))
+    folder = instance.run("mapped-%d-%d" % (os.getpid(), next(_points)))
+    point = os.path.join(folder, os.path.basename(path))  # a layer's name stays its last part, for C(_sweep)
+    files.make_folder(folder)
+    shown.callback(os.rmdir, folder)
     files.make_folder(point)
     shown.callback(os.rmdir, point)
     tree = mounts.open_tree(path, clone=True)
@@ -198,7 +200,7 @@ def _sweep(instance: Instance) -> None:
     except FileNotFoundError:
         return
     used = {os.path.basename(lower) for overlay in every() for lower in overlay.lowers
-            if os.path.dirname(lower) == folder}
+            if lower.startswith(instance.run_root + "/")}
     for name in names:
         if name not in used:
             mounts.unmount_if_mounted(os.path.join(folder, name))
