@@ -264,6 +264,32 @@ def test_in_a_container_every_user_may_use_all_ports(shared_host: Host) -> None:
     shared_host.call(inside)
 
 
+def test_nobody_becomes_a_router_by_saying_so(shared_host: Host) -> None:
+    def inside() -> None:
+        settled = up("web", {"interface": "lan.0"})
+        assert sysctls.read("net.ipv6.conf.coracle0.accept_ra") == "0"
+        handle = namespace.open_named(HERE, "web")
+        assert handle is not None
+        assert namespace.inside(handle, lambda: sysctls.read("net.ipv6.conf.lan/0.accept_ra")) == "0"
+        os.close(handle)
+        with Socket() as sock:
+            assert not [each for each in rtnetlink.addresses(sock) if each.cidr.startswith("fe80")], settled
+        attach.remove(HERE, "web")
+    shared_host.call(inside)
+
+
+def test_without_nftables_a_namespace_without_a_network_comes_and_goes(shared_host: Host) -> None:
+    def inside() -> None:
+        before = traces()
+        setattr(nftables, "_loaded", None)  # noqa: B010
+        real, commands._PATH = commands._PATH, "/nonexistent"
+        attach.apply(HERE, spec.settle(HERE, "web", "none"))
+        attach.remove(HERE, "web")
+        commands._PATH = real
+        assert traces() == before
+    shared_host.call(inside)
+
+
 def test_a_sysctl_that_somebody_else_has_set_since_stays(shared_host: Host) -> None:
     def inside() -> None:
         sysctls.write(sysctls.FORWARD, "0")
@@ -372,15 +398,15 @@ def test_the_pool_steps_aside_for_routes_of_the_host(shared_host: Host) -> None:
 
 
 def test_attaching_is_quick_in_a_warm_process(shared_host: Host) -> None:
-    """The bound is loose, for a busy machine; the benchmark has the figure."""
+    """Processor time, with a loose bound, for a busy machine; the benchmark has the figure."""
     def inside() -> List[float]:
         taken = []
         for number in range(12):
-            started = time.perf_counter()
+            started = time.process_time()
             attach.apply(HERE, spec.settle(HERE, "q%d" % number, published=["%d:80" % (7000 + number)]))
-            taken.append(time.perf_counter() - started)
+            taken.append(time.process_time() - started)
         for number in range(12):
             attach.remove(HERE, "q%d" % number)
         return sorted(taken)
     taken: Callable[..., Any] = shared_host.call
-    assert taken(inside)[6] < 0.025
+    assert taken(inside)[6] < 0.02

@@ -75,6 +75,7 @@ def test_check_mode_leaves_no_trace(host: Host) -> None:
     ("ip link set $(ls /sys/class/net/coracle0/brif) type bridge_slave hairpin off", "interface"),
     ("sysctl -qw net.ipv4.ip_forward=0", "net.ipv4.ip_forward"),
     ("sysctl -qw net.ipv4.conf.coracle0.route_localnet=0", "net.ipv4.conf.coracle0.route_localnet"),
+    ("sysctl -qw net.ipv6.conf.coracle0.accept_ra=1", "net.ipv6.conf.coracle0.accept_ra"),
     ("nft flush ruleset", "published_ports"),
     ("nft flush chain inet coracle postrouting", "network"),
     ("nft delete element inet coracle published '{ tcp . 8080 }'", "published_ports"),

@@ -124,9 +124,12 @@ def apply(instance: Instance, desired: Desired, _observed: Current, steps: Plan)
     return {}
 
 
-def report(instance: Instance, desired: Desired, _observed: Current) -> Dict[str, Any]:
+def report(instance: Instance, desired: Desired, observed: Current) -> Dict[str, Any]:
     """The namespace's full state."""
-    return looking.describe(instance, desired.name)
+    found = looking.describe(instance, desired.name)
+    if found["exists"]:
+        found["published_ports"] = observed.options.get("published_ports") or []
+    return found
 
 
 def _belongs(option: str, options: Tuple[str, ...]) -> bool:

@@ -240,12 +240,15 @@ def _in_order(routes: Set[Tuple[str, str, int]]) -> Sequence[Tuple[str, str, int
 
 
 def _sysctls(spec: NetnsSpec, handle: int) -> None:
-    """Set what differs, inside."""
-    if not spec.sysctls:
+    """Set what differs, inside; unless the specification says otherwise, no interface takes a neighbour for a router."""
+    wanted = {sysctls.accept_ra(each.interface): "0" for each in spec.attachments}
+    wanted = {name: value for name, value in wanted.items() if sysctls.read(sysctls.accept_ra("default")) is not None}
+    wanted.update(spec.sysctls)
+    if not wanted:
         return
 
     def step() -> None:
-        for name, value in spec.sysctls:
+        for name, value in wanted.items():
             if sysctls.read(name) == value:
                 continue
             try:
@@ -279,7 +282,7 @@ def _settle_down(instance: Instance, sock: Socket, touched: Set[str], keep: Sequ
                 networks.remove_bridge(sock, network)
             networks.forget(instance, name)
     state = firewall.apply(instance)
-    _open_loopback(state)
+    _set_bridges(state)
     hosts.refresh(instance, touched)
     if not state.networks:
         sysctls.give_back(instance, sock)
@@ -289,15 +292,20 @@ def _settle_down(instance: Instance, sock: Socket, touched: Set[str], keep: Sequ
             pass
 
 
-def _open_loopback(state: firewall.State) -> None:
-    """Let the host's loopback addresses leave by the bridges that ports on them lead to, and by no other of ours."""
+def _set_bridges(state: firewall.State) -> None:
+    """The sysctls of the bridges.
+
+    A container must not become the host's router by an advertisement; and the host's loopback addresses leave by the
+    bridges that ports on them lead to, and by no other of ours.
+    """
     targets = {target for port, target in state.published if publish.loopback(port)}
     for network in state.networks:
         block = addresses.subnet(network.subnet)
-        wanted = "1" if any(addresses.contains(block, target) for target in targets) else "0"
-        name = sysctls.route_localnet(network.bridge)
-        if sysctls.read(name) not in (wanted, None):
-            sysctls.write(name, wanted)
+        loopback = "1" if any(addresses.contains(block, target) for target in targets) else "0"
+        for name, wanted in ((sysctls.accept_ra(network.bridge), "0"),
+                             (sysctls.route_localnet(network.bridge), loopback)):
+            if sysctls.read(name) not in (wanted, None):
+                sysctls.write(name, wanted)
 
 
 def _quietly(step: Callable[[], Any]) -> None:

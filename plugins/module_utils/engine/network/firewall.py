@@ -91,8 +91,11 @@ def apply(instance: Instance) -> State:
     state = gather(instance)
     text = render(state)
     record = files.read_json(_record(instance)) or {}
-    if record.get("rendered") == _digest(text) and _seen(instance, state, record).intact:
+    if record.get("rendered") == _digest(text) and _seen(instance, state, record).intact \
+            or not state.networks and not record:
         return state
+    if not record:  # so that what a failure leaves of a first table is known to be ours
+        _write(instance, {"rendered": ""})
     nftables.run(text)
     if not state.networks:
         files.remove(_record(instance))
@@ -100,11 +103,8 @@ def apply(instance: Instance) -> State:
     before = nftables.generation()
     listing = nftables.list_table(FAMILY, state.table) or ""
     calm = before == nftables.generation()
-    files.make_folder(instance.run_root)
-    files.make_folder(instance.run("network"))
-    files.write_json(_record(instance), {
-        "rendered": _digest(text), "listing": _digest(listing), "generation": before if calm else None,
-        "netns": namespaces.identity("/proc/thread-self/ns/net")}, durable=False)
+    _write(instance, {"rendered": _digest(text), "listing": _digest(listing), "generation": before if calm else None,
+                      "netns": namespaces.identity("/proc/thread-self/ns/net")})
     return state
 
 
@@ -206,6 +206,12 @@ def _chain(name: str, rules: Sequence[str]) -> List[str]:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _write(instance: Instance, record: Dict[str, Any]) -> None:
+    files.make_folder(instance.run_root)
+    files.make_folder(instance.run("network"))
+    files.write_json(_record(instance), record, durable=False)
 
 
 def _record(instance: Instance) -> str:

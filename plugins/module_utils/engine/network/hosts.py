@@ -156,6 +156,7 @@ def rewrite(where: str, text: str) -> None:
     content = text.encode("utf-8", "surrogateescape")
     handle = os.open(where, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:
+        os.fchmod(handle, 0o644)  # whatever the umask: every user of the container reads it
         if os.pread(handle, len(content) + 1, 0) == content:
             return
         os.pwrite(handle, content, 0)

@@ -187,7 +187,7 @@ def _host_drift(instance: Instance, spec: NetnsSpec, seen: Seen) -> List[Differe
     found = []
     if spec.gateway and sysctls.read(sysctls.FORWARD) != "1":
         found.append(Difference(sysctls.FORWARD, sysctls.read(sysctls.FORWARD), "1"))
-    for name, value in host_sysctls(spec):
+    for name, value in _bridge_sysctls(spec):
         before = sysctls.read(name)
         if before is not None and before != value:
             found.append(Difference(name, before, value))
@@ -197,12 +197,13 @@ def _host_drift(instance: Instance, spec: NetnsSpec, seen: Seen) -> List[Differe
     return found
 
 
-def host_sysctls(spec: NetnsSpec) -> List[Tuple[str, str]]:
-    """The bridge's sysctls that ports on the host's loopback need."""
-    if not any(publish.loopback(port) for port in spec.published):
-        return []
-    return [(sysctls.route_localnet(each.network.bridge), "1")
-            for each in spec.attachments if not each.network.internal][:1]
+def _bridge_sysctls(spec: NetnsSpec) -> List[Tuple[str, str]]:
+    """What the bridges need: no router advertisements from containers, and loopback where a port is published on it."""
+    found = [(sysctls.accept_ra(each.network.bridge), "0") for each in spec.attachments]
+    if any(publish.loopback(port) for port in spec.published):
+        found += [(sysctls.route_localnet(each.network.bridge), "1")
+                  for each in spec.attachments if not each.network.internal][:1]
+    return found
 
 
 def _published(spec: NetnsSpec, record: Optional[records.Record], seen: Seen) -> Tuple[Published, ...]:
@@ -238,5 +239,4 @@ def describe(instance: Instance, name: str) -> Dict[str, Any]:
         "routes": [] if mode == "host" else [
             {"destination": route.destination, "gateway": route.gateway or None, "metric": route.metric}
             for route in inside.routes if ":" not in route.destination],
-        "published_ports": list(record.published) if record else [],
     }

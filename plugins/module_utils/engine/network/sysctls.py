@@ -22,6 +22,11 @@ def route_localnet(bridge: str) -> str:
     return "net.ipv4.conf.%s.route_localnet" % bridge.replace(".", "/")
 
 
+def accept_ra(link: str) -> str:
+    """The sysctl that lets a link take default routes from anybody on it (RFC 4861 section 6.3.4; CVE-2020-13401)."""
+    return "net.ipv6.conf.%s.accept_ra" % link.replace(".", "/")
+
+
 def read(name: str) -> Optional[str]:
     """The value of a sysctl in this thread's network namespace, blanks made single; C(None) where there is none."""
     try:
