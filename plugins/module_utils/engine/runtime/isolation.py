@@ -102,6 +102,7 @@ def make_child(request: Request, born_flags: int, cgroup: Optional[int]) -> clon
     """
     by_parent = [(kind, handle) for kind, handle in request.joined if kind not in _BY_CHILD]
     home: List[Tuple[int, int]] = []
+    child: Optional[clone.Child] = None
     try:
         for kind, handle in by_parent:
             flag = namespaces.FLAGS[kind]
@@ -118,7 +119,7 @@ def make_child(request: Request, born_flags: int, cgroup: Optional[int]) -> clon
         else:
             child = clone.clone(born_flags, cgroup)
     finally:
-        if "child" not in locals() or child.pid:
+        if child is None or child.pid:  # in the child itself there is nothing to go home to
             for handle, flag in reversed(home):
                 namespaces.setns(handle, flag)
                 os.close(handle)
