@@ -19,7 +19,7 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence
 from ..errors import EngineError, KernelError, NotFound, Unsupported
 from ..instance import Instance
 from ..kernel import mounts
-from ..store import blobs, files, locks, streams
+from ..store import blobs, files, locks
 
 AUTO, EROFS, DIRECTORY = "auto", "erofs", "directory"
 _ENOTBLK = 15
@@ -118,6 +118,7 @@ def ensure(instance: Instance, diff_id: str, wanted: str = AUTO) -> Layer:
     record = files.read_json(base_path(instance, diff_id) + ".json")
     if not record or not record.get("blob"):
         raise NotFound("layer %s is not in %s" % (diff_id, instance.state("layers")), "Import its image again")
+    from ..store import streams  # pylint: disable=import-outside-toplevel
     with locks.held(instance, "layer", diff_id):
         with open(blobs.path(instance, record["blob"]), "rb") as stream:
             return ingest(instance, streams.read_chunks(stream), record["blob"], blob=record["blob"], diff_id=diff_id,

@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from typing import Any, BinaryIO, Iterator, Optional, Tuple
 
 from ..errors import Corrupt, InvalidValue, NotFound
@@ -24,7 +23,6 @@ from . import files
 
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}\n'
 _LENGTHS = {"sha256": 64, "sha512": 128}
-_DIGEST = re.compile(r"^(sha256|sha512):([0-9a-f]+)\Z")
 DOCUMENT_LIMIT = 4 << 20
 """The largest manifest or config that is read, in bytes; registries use the same bound."""
 
@@ -35,16 +33,16 @@ def split(digest: str) -> Tuple[str, str]:
     Raises:
         InvalidValue: It is no sha256 or sha512 digest.
     """
-    match = _DIGEST.match(digest)
-    if not match or len(match.group(2)) != _LENGTHS[match.group(1)]:
+    if not is_digest(digest):
         raise InvalidValue("digest", digest, "is no digest", "Write sha256: and 64 lower-case hexadecimal digits")
-    return match.group(1), match.group(2)
+    algorithm, _colon, digits = digest.partition(":")
+    return algorithm, digits
 
 
 def is_digest(text: str) -> bool:
     """Whether a text is a sha256 or sha512 digest."""
-    match = _DIGEST.match(text)
-    return bool(match) and len(match.group(2)) == _LENGTHS[match.group(1)]  # type: ignore[union-attr]
+    algorithm, _colon, digits = text.partition(":")
+    return len(digits) == _LENGTHS.get(algorithm, -1) and not digits.strip("0123456789abcdef")
 
 
 def of_bytes(content: bytes, algorithm: str = "sha256") -> str:
