@@ -274,7 +274,8 @@ options:
     type: dict
   dns_servers:
     description:
-      - Name servers. By default the host's. Changed live.
+      - Name servers. By default the host's, without those on the host's loopback, which a container cannot reach; no public
+        one is put in their place. Changed live.
     type: list
     elements: str
   dns_search_domains:

@@ -20,7 +20,6 @@ HOST_GATEWAY = "host-gateway"
 """In extra_hosts, instead of an address: the host, as the container's network reaches it."""
 _STUB = "127.0.0.53"
 _BEHIND_STUB = "/run/systemd/resolve/resolv.conf"
-_FALLBACK = ("1.1.1.1", "8.8.8.8")
 
 
 class Names(NamedTuple):
@@ -82,13 +81,13 @@ def resolv_text(names: Names, host: str, on_loopback: bool = False) -> str:
             options += fields[1:]
     if not on_loopback:
         servers = [server for server in servers if not server.startswith("127.") and server != "::1"]
-    servers = list(names.dns) if names.dns is not None else servers or list(_FALLBACK)
+    servers = list(names.dns) if names.dns is not None else servers
     search = list(names.dns_search) if names.dns_search is not None else search
     options = list(names.dns_options) if names.dns_options is not None else options
     lines = ["search " + " ".join(search)] if search and search != ["."] else []
     lines += ["nameserver " + server for server in servers]
     lines += ["options " + " ".join(options)] if options else []
-    return "\n".join(lines) + "\n"
+    return "".join(line + "\n" for line in lines)
 
 
 def host_resolv() -> str:
