@@ -71,16 +71,16 @@ def measure(host: Host, collections: Path, quick: bool) -> Dict[str, Any]:
 
     bridged, plain = (Tasks(host, collections, mode) for mode in ("bridge", "none"))
     say("tasks, each alone in its playbook")
-    keep("alone", bridged.alone(1 if quick else 5))
+    keep("alone", bridged.alone(0 if quick else 60))
     say("tasks, one after another in a playbook")
-    keep("following", bridged.following(1 if quick else 7))
-    keep("following, no network", plain.following(1 if quick else 7))
+    keep("following", bridged.following(0 if quick else 60))
+    keep("following, no network", plain.following(0 if quick else 40))
     say("loops of %d" % LOOP)
 
     def watch(what: str) -> None:
         if what == "create":
             figures["memory"] = memory.measure(host)
-    keep("loop", bridged.alone(1 if quick else 3, LOOP, watch))
+    keep("loop", bridged.alone(0 if quick else 150, LOOP, watch))
     say("runtimes")
     times = engine.measure(host, 5 if quick else 60)
     figures["seconds"]["runtime"] = times
@@ -97,7 +97,7 @@ def machine(host: Host, collections: Path) -> Dict[str, Any]:
     ansible = host.run([Path(sys.executable).with_name("ansible"), "--version"]).stdout.split("\n", 1)[0]
     return {"date": time.strftime("%Y-%m-%d", time.gmtime()), "processor": model[0], "processors": len(model),
             "kernel": platform.release(), "python": host.run([MANAGED_PYTHON, "--version"]).stdout.split()[1],
-            "controller_python": platform.python_version(), "ansible": ansible.strip("ansible []\n"),
+            "controller_python": platform.python_version(), "ansible-core": ansible.split("core ")[1].rstrip("]"),
             "containers.podman": manifest["collection_info"]["version"], "load_before": os.getloadavg()[0],
             **peers.versions(host)}
 

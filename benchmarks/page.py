@@ -23,11 +23,11 @@ def render(figures: Dict[str, Any]) -> str:
         "measured in the same run on the same machine.\n",
         "- %(date)s, %(processors)d x %(processor)s, Linux %(kernel)s" % machine
         + "; load average %.1f before, %.1f after" % (machine["load_before"], machine["load_after"]),
-        "- ansible-core %(ansible)s on Python %(controller_python)s, modules run by Python %(python)s" % machine,
+        "- ansible-core %(ansible-core)s on Python %(controller_python)s, modules run by Python %(python)s" % machine,
         "- containers.podman %(containers.podman)s, Podman %(podman)s, crun %(crun)s, runc %(runc)s, conmon %(conmon)s, "
         "netavark %(netavark)s\n" % machine,
         "## Tasks\n",
-        "Median (least) of each, in milliseconds. The floor is `ansible.builtin.ping` in the same place.\n",
+        "Median (least) of each, in milliseconds. The floor is `ansible.builtin.ping` in the same place. Ratios are of medians.\n",
     ]
     for name, title in (("alone", "The only task of a playbook"), ("following", "A further task of a playbook"),
                         ("following, no network", "A further task of a playbook, containers without network"),

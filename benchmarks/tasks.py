@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Tuple
 
@@ -51,10 +52,17 @@ class Tasks:
             raise RuntimeError("%d steps, but %d results" % (len(steps), len(rows)))
         return [float(row["seconds"]) for row in rows]
 
-    def alone(self, rounds: int, count: int = 1, after: Callable[[str], None] = lambda what: None) -> Times:
-        """Each step as the only task of a playbook, the sides in turn; C(after) is called when both have done one."""
+    def alone(self, budget: float, count: int = 1, after: Callable[[str], None] = lambda what: None) -> Times:
+        """Each step as the only task of a playbook, the sides in turn.
+
+        Args:
+            budget: Seconds after which no further round begins.
+            count: Containers in each task.
+            after: Called when both sides have done a step.
+        """
         times: Times = {}
-        for _round in range(rounds):
+        end = time.monotonic() + budget
+        while not times or time.monotonic() < end:
             times.setdefault("ping", []).extend(self.run([("ping", "", False)], count))
             for what, state, changes in SINGLE:
                 for side in SIDES[1:]:
@@ -62,13 +70,18 @@ class Tasks:
                 after(what)
         return times
 
-    def following(self, rounds: int) -> Times:
+    def following(self, budget: float) -> Times:
         """Each step as one of many tasks of a playbook; the first round, which packs the modules, is left out."""
         names = ["ping"] + ["%s %s" % (side, what) for what, _state, _changes in SINGLE for side in SIDES[1:]]
         steps: List[Tuple[str, str, bool]] = [("ping", "", False)]
         steps += [(side, state, changes) for _what, state, changes in SINGLE for side in SIDES[1:]]
-        seconds = self.run(steps * (rounds + 1), 1)[len(steps):]
-        return {name: seconds[at::len(steps)] for at, name in enumerate(names)}
+        times: Times = {name: [] for name in names}
+        end = time.monotonic() + budget
+        while not times["ping"] or time.monotonic() < end:
+            seconds = self.run(steps * 4, 1)[len(steps):]
+            for at, name in enumerate(names):
+                times[name] += seconds[at::len(steps)]
+        return times
 
 
 def table(times: Times) -> Dict[str, Any]:
