@@ -11,7 +11,7 @@ import json
 import os
 import tarfile
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 import busybox
 
@@ -138,5 +138,3 @@ def children(pid: int) -> List[int]:
     text = Path("/proc/%d/task/%d/children" % (pid, pid)).read_text(encoding="ascii")
     return [int(each) for each in text.split()]
 
-
-Arguments = Sequence[str]

@@ -1,0 +1,242 @@
+# Copyright (c) 2026, Coracle contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The OCI runtime command line: by itself as engines call it, and under Podman's own client."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import textwrap
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator
+
+import collection
+import pytest
+from bundles import Bundle, config
+from hosts import MANAGED_PYTHON, Host
+
+SCHEMAS = Path("/work/shared/data/runtime-spec")
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The command as an installation makes it, over the sources under test."""
+    path = tmp_path_factory.mktemp("bin") / "coracle"
+    package = collection.collections_path() / "ansible_collections" / "coracle" / "containers" / "plugins" / "module_utils"
+    path.write_text(textwrap.dedent("""\
+        #!%s -IS
+        import sys
+        sys.dont_write_bytecode = True
+        sys.path.insert(0, %r)
+        from engine.cli.main import main
+        sys.exit(main(sys.argv[1:]))
+        """) % (MANAGED_PYTHON, str(package)), encoding="utf-8")
+    path.chmod(0o755)
+    for folder in path.parents:
+        if not folder.stat().st_mode & 0o001:
+            folder.chmod(folder.stat().st_mode | 0o011)
+    return path
+
+
+@pytest.fixture
+def bundle(shared_host: Host, tmp_path: Path, request: pytest.FixtureRequest) -> Bundle:
+    made = Bundle(tmp_path / "bundle")
+    made.cgroup = "%s/%s" % (shared_host.cgroup_root, request.node.name)
+    return made
+
+
+def document(bundle: Bundle, **process: Any) -> Dict[str, Any]:
+    made = config(**process)
+    made["linux"]["cgroupsPath"] = bundle.cgroup
+    return made
+
+
+@pytest.fixture
+def coracle(shared_host: Host, bundle: Bundle, program: Path) -> Iterator[Run]:
+    """Call the command with a root of its own; what is left in it fails the test."""
+    root = bundle.folder / "oci"
+
+    def call(*words: Any, check: bool = True, input: str = "", stays: bool = False) -> "subprocess.CompletedProcess[str]":
+        # A container that stays holds the streams that it was given.
+        ahead = ["sh", "-c", 'exec "$@" > /dev/null 2> "$0" < /dev/null', bundle.folder / "said"] if stays else []
+        done = shared_host.run([*ahead, program, "--root", root, *words], check=False, input=input)
+        if stays:
+            done.stderr = bundle.said("said")
+        assert not check or done.returncode == 0, done
+        return done
+    yield call
+    left = os.listdir(root) if root.exists() else []
+    for name in left:
+        call("delete", "--force", name, check=False)
+    assert left == []
+
+
+def test_run_passes_streams_and_status(coracle: Run, bundle: Bundle) -> None:
+    bundle.write(document(bundle, args=["sh", "-c", "cat; echo err >&2; exit 42"]))
+    done = coracle("run", "--bundle", bundle.folder, "one", check=False, input="given\n")
+    assert (done.returncode, done.stdout, done.stderr) == (42, "given\n", "err\n")
+    bundle.write(document(bundle, args=["sh", "-c", "kill -9 $$"]))
+    assert coracle("run", "-b", bundle.folder, "two", check=False).returncode in (0, 137)
+
+
+def test_the_life_of_a_container_verb_by_verb(coracle: Run, bundle: Bundle, tmp_path: Path) -> None:
+    bundle.write(document(bundle, args=["sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.05; done"]))
+    coracle("create", "-b", bundle.folder, "--pid-file", tmp_path / "pid", "c", stays=True)
+    state = json.loads(coracle("state", "c").stdout)
+    assert (state["status"], state["id"], state["bundle"]) == ("created", "c", str(bundle.folder))
+    assert state["pid"] == int((tmp_path / "pid").read_text(encoding="ascii"))
+    validate(state, "state-schema.json")
+    assert coracle("delete", "nothing", check=False).returncode == 1
+    coracle("delete", "--force", "nothing")
+    assert "exists" in coracle("create", "-b", bundle.folder, "c", check=False).stderr
+    coracle("start", "c")
+    assert json.loads(coracle("list", "--format", "json").stdout)[0]["status"] == "running"
+    assert coracle("list", "-q").stdout == "c\n"
+    assert coracle("list").stdout.splitlines()[0].split() == ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"]
+    assert state["pid"] in json.loads(coracle("ps", "--format", "json", "c").stdout)
+    assert coracle("exec", "c", "sh", "-c", "exit 9", check=False).returncode == 9
+    assert coracle("exec", "--user", "7:8", "--env", "A=b", "--cwd", "/tmp", "c", "sh", "-c",
+                   "echo $(id -u) $(id -g) $A $(pwd) $HOME").stdout == "7 8 b /tmp /root\n"
+    broken = coracle("exec", "c", "nothing", check=False)
+    assert broken.returncode == 255 and "executable file not found in $PATH" in broken.stderr
+    coracle("pause", "c")
+    assert json.loads(coracle("state", "c").stdout)["status"] == "paused"
+    assert coracle("exec", "c", "true", check=False).returncode == 255
+    coracle("resume", "c")
+    coracle("update", "--memory", str(64 << 20), "--pids-limit", "50", "c")
+    coracle("update", "-r", "-", "c", input=json.dumps({"cpu": {"shares": 512}}))
+    told = json.loads(coracle("events", "--stats", "c").stdout)
+    assert told["data"]["memory"]["usage"]["limit"] == 64 << 20 and told["data"]["pids"]["limit"] == 50
+    assert "is running" in coracle("delete", "c", check=False).stderr
+    assert coracle("kill", "c", "NONSENSE", check=False).returncode == 1
+    coracle("kill", "c", "SIGTERM")
+    until = time.monotonic() + 10
+    while json.loads(coracle("state", "c").stdout)["status"] != "stopped":
+        assert time.monotonic() < until
+    assert "container not running" in coracle("kill", "c", "9", check=False).stderr
+    coracle("delete", "c")
+    assert "does not exist" in coracle("state", "c", check=False).stderr
+
+
+def test_exec_with_a_process_file(coracle: Run, bundle: Bundle, tmp_path: Path) -> None:
+    bundle.write(document(bundle, args=["sleep", "100"]))
+    coracle("run", "-d", "-b", bundle.folder, "c", stays=True)
+    process = config(args=["sh", "-c", "pwd; echo $X"], cwd="/tmp", env=["PATH=/bin", "X=y"])["process"]
+    (tmp_path / "process.json").write_text(json.dumps(process), encoding="utf-8")
+    assert coracle("exec", "--process", tmp_path / "process.json", "c").stdout == "/tmp\ny\n"
+    (tmp_path / "process.json").write_text('{"cwd": "x"}', encoding="utf-8")
+    assert "process.cwd" in coracle("exec", "--process", tmp_path / "process.json", "c", check=False).stderr
+    coracle("delete", "-f", "c")
+
+
+def test_errors_go_to_the_log_as_engines_read_it(coracle: Run, bundle: Bundle, shared_host: Host, program: Path,
+                                                 tmp_path: Path) -> None:
+    log = tmp_path / "log.json"
+    done = shared_host.run([program, "--root", tmp_path / "r", "--log", log, "--log-format=json", "create", "--bundle",
+                            tmp_path, "x"], check=False)
+    assert done.returncode == 1
+    said = json.loads(log.read_text(encoding="utf-8"))
+    assert said["level"] == "error" and "config.json" in said["msg"]
+    for words in (["--log-format", "yaml", "list"], ["create", "--nonsense", "x"], ["nonsense"], ["state", "../x"], ["state"]):
+        assert shared_host.run([program, "--root", tmp_path / "r", *words], check=False).returncode == 1, words
+
+
+def test_spec_and_features_keep_to_their_schemas(coracle: Run, shared_host: Host, program: Path, bundle: Bundle,
+                                                 tmp_path: Path) -> None:
+    validate(json.loads(coracle("features").stdout), "features-schema.json")
+    for words in ([], ["--rootless"]):
+        folder = tmp_path / "-".join(["spec", *words])
+        folder.mkdir()
+        coracle("spec", "--bundle", folder, *words)
+        validate(json.loads((folder / "config.json").read_text(encoding="utf-8")), "config-schema.json")
+        assert "exists already" in coracle("spec", "-b", folder, *words, check=False).stderr
+    assert coracle("checkpoint", "x", check=False).returncode == 1
+    assert shared_host.run([program, "--version"]).stdout.startswith("coracle version ")
+
+
+def validate(value: Any, schema: str) -> None:
+    if not SCHEMAS.exists():
+        pytest.skip("the published schemas are not here")
+    jsonschema = pytest.importorskip("jsonschema")
+    referencing = pytest.importorskip("referencing")
+    draft4 = pytest.importorskip("referencing.jsonschema").DRAFT4
+    known = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in SCHEMAS.glob("*.json")}
+    registry = referencing.Registry().with_resources(
+        (name, draft4.create_resource({**each, "id": name})) for name, each in known.items())
+    jsonschema.Draft4Validator({**known[schema], "id": schema}, registry=registry).validate(value)
+
+
+def test_a_terminal_in_the_foreground(bundle: Bundle, shared_host: Host, program: Path) -> None:
+    bundle.write(document(bundle, args=["sh", "-c", "test -t 0 && echo terminal; read x; echo got $x; exit 6"], terminal=True))
+    done = shared_host.run([program, "--root", bundle.folder / "oci", "run", "-b", bundle.folder, "c"], input="word\n", check=False)
+    assert done.returncode == 6
+    assert sorted(done.stdout.replace("\r", "").split()) == ["got", "terminal", "word", "word"]
+
+
+def test_the_interpreter_of_the_host_cannot_be_written_from_inside(bundle: Bundle, shared_host: Host, program: Path,
+                                                                    tmp_path: Path) -> None:
+    """CVE-2019-5736: a script whose interpreter is /proc/self/exe runs the runtime's own executable, a private copy here."""
+    copy = tmp_path / "python-copy"
+    shutil.copyfile(os.path.realpath(MANAGED_PYTHON), copy)
+    copy.chmod(0o755)
+    attack = tmp_path / "coracle"
+    attack.write_text(program.read_text(encoding="utf-8").replace(MANAGED_PYTHON, str(copy), 1), encoding="utf-8")
+    attack.chmod(0o755)
+    before = copy.read_bytes()
+    # As in the published attack, but with what the container may hope for at best: the executable opened while the runtime
+    # still is this process, and written once it is not any more.
+    hook = bundle.folder / "hook"
+    hook.write_text("#!/bin/sh\nread state\nexec 3< /proc/$PPID/exe\n(sleep 0.3; echo PWNED >> /proc/self/fd/3) 2> %s/err &\n"
+                    % bundle.folder, encoding="ascii")
+    hook.chmod(0o755)
+    made = document(bundle, args=["true"])
+    made["hooks"] = {"createRuntime": [{"path": str(hook), "env": ["PATH=/bin:/usr/bin"]}]}
+    bundle.write(made)
+    shared_host.run([attack, "--root", bundle.folder / "oci", "run", "-b", bundle.folder, "c"])
+    time.sleep(0.6)
+    assert copy.read_bytes() == before
+    assert "Read-only file system" in (bundle.folder / "err").read_text(encoding="ascii")
+
+
+needs_podman = pytest.mark.skipif(not (shutil.which("podman") and shutil.which("conmon")), reason="podman is not installed here")
+
+
+@needs_podman
+def test_podman_drives_it(bundle: Bundle, shared_host: Host, program: Path) -> None:
+    store = bundle.folder / "podman"
+    shared = ["--network", "none", "--cgroup-parent", bundle.cgroup, "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=900:900",
+              "--pids-limit", "100"]
+
+    def podman(*words: Any, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        return shared_host.run(["podman", "--root", store / "root", "--runroot", "/run/podman-run", "--tmpdir", "/run/podman-tmp",
+                                "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--events-backend", "file",
+                                "--runtime", program, *words], check=check)
+    rootfs = ["--rootfs", str(bundle.root)]
+    done = podman("run", "--rm", *shared, *rootfs, "sh", "-c", "echo out; exit 3", check=False)
+    assert (done.returncode, done.stdout) == (3, "out\n"), done.stderr
+    assert podman("run", "--rm", *shared, *rootfs, "nothing", check=False).returncode == 127
+    podman("run", "-d", "--name", "web", "--health-cmd", "true", "--health-interval", "disable", *shared, *rootfs,
+           "sh", "-c", "echo said; trap 'exit 5' TERM; while :; do sleep 0.05; done")
+    assert podman("exec", "web", "sh", "-c", "exit 9", check=False).returncode == 9
+    assert "/dev/pts/" in podman("exec", "-t", "web", "sh", "-c", "ls -l /proc/self/fd/0").stdout
+    assert podman("logs", "web").stdout == "said\n"
+    assert podman("healthcheck", "run", "web").returncode == 0
+    podman("pause", "web")
+    assert podman("ps", "-a", "--format", "{{.Status}}").stdout.lower().startswith("paused")
+    podman("unpause", "web")
+    assert "web" in podman("stats", "--no-stream", "web").stdout
+    podman("stop", "-t", "10", "web")
+    assert podman("inspect", "web", "--format", "{{.State.ExitCode}}").stdout == "5\n"
+    podman("rm", "-f", "web")
+    mapped = podman("run", "--rm", "--uidmap", "0:100000:1000", "--gidmap", "0:100000:1000", *shared, *rootfs,
+                    "cat", "/proc/self/uid_map")
+    assert mapped.stdout.split() == ["0", "100000", "1000"]
+    strict = podman("run", "--rm", "--read-only", "--cap-drop", "all", "--user", "1000:1000", "--memory", "64m", *shared, *rootfs,
+                    "sh", "-c", "id -u; touch /x; grep CapBnd /proc/self/status")
+    assert strict.stdout.split() == ["1000", "CapBnd:", "0" * 16] and "Read-only" in strict.stderr
+
