@@ -195,6 +195,19 @@ def test_one_layer_none_and_very_many(store: Store) -> None:
             store.unmount(root)
 
 
+def test_the_same_layer_twice(store: Store) -> None:
+    """As in images of Docker's early years; what is applied last holds."""
+    empty, one = store.ingest(bytes(1024)), store.ingest(files({"f": b"1", "g": b"1"}))
+    two = store.ingest(files({"f": b"2", "h": b"2", ".wh.g": b""}), [one])
+    root = store.mount(empty, one, empty, two, empty, one)
+    try:
+        assert store.shell("cd root; cat f g h") == "112"
+        assert store.call(lambda: overlay.observe(str(root)).chain_id) == overlay.chain_id(
+            [empty, one, empty, two, empty, one])
+    finally:
+        store.unmount(root)
+
+
 def test_an_opaque_root_hides_all_below(store: Store) -> None:
     lower = store.ingest(files({"below": b"1"}))
     upper = store.ingest(files({".wh..wh..opq": b"", "above": b"2"}), [lower])
@@ -232,7 +245,7 @@ def _forget_lowerdir_plus() -> None:
 
     def old(fstype: str, options: Any, attributes: int = 0) -> int:
         if any(key == "lowerdir+" for key, _value in options):
-            raise KernelError("fsconfig", 22, "%s option lowerdir+=x" % fstype)
+            raise KernelError("fsconfig", 22, fstype)
         return real(fstype, options, attributes)
     mounts.new_file_system = old
 

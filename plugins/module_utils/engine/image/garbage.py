@@ -11,7 +11,7 @@ from typing import Any, Dict, FrozenSet, Iterator, NamedTuple, Set, Tuple
 from ..errors import EngineError
 from ..instance import Instance
 from ..layer import layers
-from ..store import blobs, files, locks
+from ..store import blobs, files, locks, notes
 from . import images
 
 
@@ -106,6 +106,7 @@ def collect(instance: Instance) -> Unused:
         for digest in found.blobs:
             blobs.remove(instance, digest)
         clear_ingest(instance)
+        notes.forget_all_but(instance, {*layers.every(instance), *blobs.every(instance)})
     return found
 
 

@@ -119,7 +119,7 @@ def ensure(instance: Instance, diff_id: str, wanted: str = AUTO) -> Layer:
     if not record or not record.get("blob"):
         raise NotFound("layer %s is not in %s" % (diff_id, instance.state("layers")), "Import its image again")
     from ..store import streams  # pylint: disable=import-outside-toplevel
-    with locks.held(instance, "layer", diff_id):
+    with locks.held(instance, "store", "content", shared=True), locks.held(instance, "layer", diff_id):
         with open(blobs.path(instance, record["blob"]), "rb") as stream:
             return ingest(instance, streams.read_chunks(stream), record["blob"], blob=record["blob"], diff_id=diff_id,
                           wanted=wanted, replace=True)

@@ -87,11 +87,7 @@ def mount(instance: Instance, diff_ids: Sequence[str], target: str, upper: Optio
     """
     if mounts.at(target) is not None:
         raise Conflict("something is mounted at %s already" % target, "Unmount it first")
-    stack = [layers.need(instance, diff_id) for diff_id in diff_ids]
-    for at in range(len(stack) - 1, 0, -1):
-        if stack[at].opaque:
-            stack = stack[at:]
-            break
+    stack = _effective([layers.need(instance, diff_id) for diff_id in diff_ids])
     with locks.held(instance, "store", "mounts"), ExitStack() as shown:
         try:
             lowers = [_lower(instance, layer) for layer in stack]
@@ -105,6 +101,16 @@ def mount(instance: Instance, diff_ids: Sequence[str], target: str, upper: Optio
         except BaseException:
             _sweep(instance)
             raise
+
+
+def _effective(stack: List[layers.Layer]) -> List[layers.Layer]:
+    """The layers that make a difference: the last of equal ones, which overlayfs refuses to take twice (old images
+    have the empty layer several times), and none below one that hides all."""
+    last = [layer for at, layer in enumerate(stack) if layer.diff_id not in (each.diff_id for each in stack[at + 1:])]
+    for at in range(len(last) - 1, 0, -1):
+        if last[at].opaque:
+            return last[at:]
+    return last
 
 
 def unmount(instance: Instance, target: str) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import Callable, List, Optional
+from typing import Callable, Collection, List, Optional
 
 from ..instance import Instance
 from . import files
@@ -68,6 +68,17 @@ def fingerprint(path: str, at: int) -> Optional[str]:
                 if entry.is_dir(follow_symlinks=False):
                     queue.append(entry.path)
     return found.hexdigest() if newest + _RACY < at else None
+
+
+def forget_all_but(instance: Instance, digests: Collection[str]) -> None:
+    """Drop the notes of digests that nothing in the store has any more."""
+    folder = instance.state("sources")
+    if os.path.isdir(folder):
+        for name in os.listdir(folder):
+            path = os.path.join(folder, name)
+            note = files.read_json(path)
+            if not note or note["digest"] not in digests:
+                files.remove(path)
 
 
 def recalled_or(instance: Instance, purpose: str, path: str, compute: Callable[[], str]) -> str:
