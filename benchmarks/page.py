@@ -15,9 +15,6 @@ def render(figures: Dict[str, Any]) -> str:
     """The page, as Markdown."""
     machine, summary = figures["machine"], figures["summary"]
     parts = [
-        "<!-- Copyright (c) 2026, Coracle contributors\n"
-        "GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)\n"
-        "SPDX-License-Identifier: GPL-3.0-or-later -->\n",
         "# Benchmarks\n",
         "Written by `benchmarks/run`; [README.md](README.md) says what is measured and how. The other side of each ratio was\n"
         "measured in the same run on the same machine.\n",
