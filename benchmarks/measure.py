@@ -71,16 +71,17 @@ def measure(host: Host, collections: Path, quick: bool) -> Dict[str, Any]:
 
     bridged, plain = (Tasks(host, collections, mode) for mode in ("bridge", "none"))
     say("tasks, each alone in its playbook")
-    keep("alone", bridged.alone(0 if quick else 60))
+    keep("alone", bridged.alone(0 if quick else 45))
     say("tasks, one after another in a playbook")
-    keep("following", bridged.following(0 if quick else 60))
-    keep("following, no network", plain.following(0 if quick else 40))
+    keep("following", bridged.following(0 if quick else 45))
+    keep("following, no network", plain.following(0 if quick else 25))
     say("loops of %d" % LOOP)
 
     def watch(what: str) -> None:
         if what == "create":
             figures["memory"] = memory.measure(host)
-    keep("loop", bridged.alone(0 if quick else 150, LOOP, watch))
+    keep("loop", bridged.alone(0 if quick else 100, LOOP, watch))
+    figures["surprises"] = bridged.surprises + plain.surprises
     say("runtimes")
     times = engine.measure(host, 5 if quick else 60)
     figures["seconds"]["runtime"] = times

@@ -27,6 +27,7 @@ class Tasks:
     def __init__(self, host: Host, peers: Path, network_mode: str) -> None:
         self._host = host
         self._network_mode = network_mode
+        self.surprises: List[str] = []
         self._stamps = host.folder / "stamps"
         self._environment = {
             "ANSIBLE_COLLECTIONS_PATH": "%s:%s" % (collection.collections_path(), peers),
@@ -37,7 +38,7 @@ class Tasks:
         """Run one playbook of these steps (side, state, whether it changes); how long each took.
 
         Raises:
-            RuntimeError: A step did not change, or not leave, what it had to.
+            RuntimeError: One of ours said C(changed) where it must not, or did not where it must. That of a peer is noted.
         """
         variables = {"cgroup_root": self._host.cgroup_root, "steps": [
             {"side": side, "state": state, "count": count, "network_mode": self._network_mode}
@@ -46,8 +47,13 @@ class Tasks:
         self._host.playbook(HERE / "playbook" / "main.yml", "-c", "local", "-e", json.dumps(variables), env=self._environment)
         rows = [json.loads(line) for line in self._stamps.read_text(encoding="utf-8").splitlines()]
         for (side, state, changes), row in zip(steps, rows):
-            if row["changed"] != [changes] * count:
-                raise RuntimeError("%s %s said changed: %s" % (side, state, row["changed"]))
+            wrong = row["changed"].count(not changes)
+            if wrong:
+                note = "%s: state %s, where changed: %s is right: %d of %d said otherwise" % (
+                    side, state, str(changes).lower(), wrong, count)
+                if side != "podman":
+                    raise RuntimeError(note)
+                self.surprises.append(note)
         if len(rows) != len(steps):
             raise RuntimeError("%d steps, but %d results" % (len(steps), len(rows)))
         return [float(row["seconds"]) for row in rows]
