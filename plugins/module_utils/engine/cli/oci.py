@@ -17,7 +17,6 @@ import time
 from typing import Any, Dict, List, NamedTuple, Tuple
 
 from ..errors import EngineError
-from ..runtime.spec import VERSION
 from .arguments import Flag, parse
 
 ROOT = "/run/coracle/oci"
@@ -42,6 +41,8 @@ VERBS: Dict[str, Tuple[str, str]] = {
     "checkpoint": ("oci_control", "not supported"),
     "restore": ("oci_control", "not supported"),
 }
+_SEALED = ("create", "run", "exec")
+"""The verbs with a process of this interpreter inside the container, if only for a moment."""
 GLOBAL = (Flag(("root",), default=ROOT), Flag(("log",)), Flag(("log-format",), default="text"),
           Flag(("systemd-cgroup",), "flag"), Flag(("debug",), "flag"), Flag(("version", "v"), "flag"),
           Flag(("help", "h"), "flag"), Flag(("rootless",), default="auto"), Flag(("criu",)))
@@ -88,6 +89,7 @@ def main(arguments: List[str]) -> int:
         if log_format not in ("text", "json"):
             raise EngineError("invalid log format %r" % log_format, "It is text or json")
         if options["version"]:
+            from ..runtime.spec import VERSION  # pylint: disable=import-outside-toplevel
             sys.stdout.write("coracle version 1.0.0\nspec: %s\n" % VERSION)
             return 0
         if options["help"] or not parsed.words or parsed.words[0] == "help":
@@ -100,6 +102,9 @@ def main(arguments: List[str]) -> int:
         if "--help" in parsed.words[1:2] or "-h" in parsed.words[1:2]:
             sys.stdout.write("coracle %s %s\n" % (verb, VERBS[verb][1]))
             return 0
+        if verb in _SEALED:
+            from ..runtime import seal  # pylint: disable=import-outside-toplevel
+            seal.ensure()  # before more is imported: it starts the interpreter anew
         module = importlib.import_module("." + VERBS[verb][0], __package__)
         return int(getattr(module, verb if verb not in ("exec", "list") else verb + "_")(context, parsed.words[1:]))
     except EngineError as error:

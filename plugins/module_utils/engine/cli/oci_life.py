@@ -13,7 +13,7 @@ from ..errors import Conflict, EngineError, NotFound
 from ..runtime import create as create_verb
 from ..runtime import delete as delete_verb
 from ..runtime import kill as kill_verb
-from ..runtime import record, seal, spec
+from ..runtime import record, spec
 from ..runtime import start as start_verb
 from ..store import files
 from .arguments import Flag, parse
@@ -75,7 +75,6 @@ def _read(bundle: str) -> Dict[str, Any]:
 def _make(context: Context, name: str, options: Dict[str, Any], wait: bool, config: Optional[Dict[str, Any]] = None,
           console: Optional[Any] = None) -> create_verb.Created:
     state_dir = context.state_dir(name)
-    seal.ensure()
     if os.path.lexists(os.path.join(state_dir, record.FILE)):
         raise Conflict("container with id exists: '%s'" % name, "Delete it first, or choose another name")
     if config is None:

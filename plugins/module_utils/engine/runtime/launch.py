@@ -31,12 +31,16 @@ class Stage:
     name = "set-up"
 
 
+_before: List[Any] = []
+
+
 def seal_imports() -> None:
-    """From now on no module can be loaded, whatever lies at the paths of the interpreter."""
-    sys.path[:] = []
-    sys.meta_path[:] = []
-    sys.path_hooks[:] = []
-    sys.path_importer_cache.clear()
+    """From now on no module can be loaded, whatever lies at the paths of the interpreter.
+
+    What was there is kept, unused: to free it would cost up to three milliseconds.
+    """
+    _before.extend((sys.path, sys.meta_path, sys.path_hooks, sys.path_importer_cache))
+    sys.path, sys.meta_path, sys.path_hooks, sys.path_importer_cache = [], [], [], {}
 
 
 def reset_signals() -> None:

@@ -14,34 +14,43 @@ from ..errors import KernelError
 from ..kernel import mounts, paths
 
 _NULL = os.makedev(1, 3)
+_EMPTY = (mounts.MOUNT_ATTR_RDONLY | mounts.MOUNT_ATTR_NOSUID | mounts.MOUNT_ATTR_NODEV
+          | mounts.MOUNT_ATTR_NOEXEC)
 _GONE = (errno.ENOENT, errno.ENOTDIR)
 
 
 def mask(root: paths.Root, masked: Sequence[str]) -> None:
     """Lay the host's /dev/null over files, and an empty read-only tmpfs over folders; what is missing is left out.
 
-    The null device is the host's, checked, and never the one that the container's root holds.
+    The null device is the host's, checked, and never the one that the container's root holds. All folders share one tmpfs.
     """
-    for path in masked:
-        try:
-            target = root.open(path)
-        except KernelError as error:
-            if error.errno in _GONE:
-                continue
-            raise
-        try:
-            if stat.S_ISDIR(os.fstat(target).st_mode):
-                tree = mounts.new_file_system("tmpfs", [("source", "tmpfs"), ("mode", "755")],
-                                              mounts.MOUNT_ATTR_RDONLY | mounts.MOUNT_ATTR_NOSUID
-                                              | mounts.MOUNT_ATTR_NODEV | mounts.MOUNT_ATTR_NOEXEC)
-            else:
-                tree = _null()
+    empty = -1
+    try:
+        for path in masked:
             try:
-                mounts.move_mount(tree, "", target)
+                target = root.open(path)
+            except KernelError as error:
+                if error.errno in _GONE:
+                    continue
+                raise
+            try:
+                if not stat.S_ISDIR(os.fstat(target).st_mode):
+                    tree = _null()
+                elif empty < 0:
+                    tree = mounts.new_file_system("tmpfs", [("source", "tmpfs"), ("mode", "755")], _EMPTY)
+                else:
+                    tree = mounts.open_tree("", empty, clone=True)
+                try:
+                    mounts.move_mount(tree, "", target)
+                    if empty < 0 and stat.S_ISDIR(os.fstat(tree).st_mode):
+                        empty = os.dup(tree)
+                finally:
+                    os.close(tree)
             finally:
-                os.close(tree)
-        finally:
-            os.close(target)
+                os.close(target)
+    finally:
+        if empty >= 0:
+            os.close(empty)
 
 
 def _null() -> int:
