@@ -171,5 +171,18 @@ def test_malicious_headers(content: bytes, why: str) -> None:
         read(content + bytes(1024))
 
 
+def test_prefixes_of_old_go() -> None:
+    """A header that says GNU but has ustar's prefix, as Go wrote before 1.8, beside one that has GNU's times there."""
+    gnu = (257, b"ustar  \0")
+    assert read(header(magic=gnu, prefix=(345, b"folder")))[0][0].name == b"folder/a"
+    assert read(header(magic=gnu, times=(345, b"14710000000\0" * 2)))[0][0].name == b"a"
+    assert read(header(magic=gnu, times=(345, b"\x80" + bytes(11))))[0][0].name == b"a"
+
+
+def test_a_long_name_ends_at_a_zero_byte() -> None:
+    long = header(flag=(156, b"L"), size=(124, b"00000000012\0")) + b"name\0rest".ljust(512, b"\0")
+    assert read(long + header())[0][0].name == b"name"
+
+
 def test_empty_archives() -> None:
     assert read(b"") == read(bytes(1024)) == read(bytes(10240)) == []

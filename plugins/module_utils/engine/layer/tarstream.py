@@ -107,9 +107,9 @@ class Reader:
                 else:
                     local.update(records)
             elif flag == b"L":
-                long_name = self._special(size).rstrip(b"\0")
+                long_name = _text(self._special(size))
             elif flag == b"K":
-                long_link = self._special(size).rstrip(b"\0")
+                long_link = _text(self._special(size))
             elif flag in b"VMN":  # volume label, continuation, old long name
                 pass
             else:
@@ -242,7 +242,7 @@ class Reader:
                long_link: Optional[bytes]) -> Entry:
         flag = header[156:157]
         name = _text(header[0:100])
-        if header[257:263] == b"ustar\0":
+        if header[257:263] == b"ustar\0" or (header[257:265] == b"ustar  \0" and _has_prefix(header)):
             prefix = _text(header[345:500])
             if prefix and flag != b"S":
                 name = prefix + b"/" + name
@@ -352,6 +352,15 @@ class Reader:
         if total != self._left:
             raise self._corrupt("has a sparse map that does not fit its data")
         return pairs
+
+
+def _has_prefix(header: bytes) -> bool:
+    """Whether a GNU header has a prefix where the format has times: Go's writer before 1.8 made such, and Docker with it.
+
+    As archive/tar does, it is taken for a prefix if it cannot be times and is ASCII.
+    """
+    times = header[345:369]
+    return bool(times.strip(b"\0 01234567")) and not times[0] & 0x80 and max(header[345:500]) < 0x80
 
 
 def _merged(first: Dict[bytes, bytes], second: Dict[bytes, bytes]) -> Dict[bytes, bytes]:
