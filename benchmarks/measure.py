@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 import tempfile
 import time
@@ -43,6 +44,7 @@ def main() -> int:
         parser.error("containers need root")
     target = HERE.parent / ".cache" / "benchmarks" if choices.quick else HERE
     target.mkdir(exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))  # so that the host is closed then, too
     payloads = Payloads()
     try:
         with tempfile.TemporaryDirectory(prefix="coracle-benchmark-", dir="/var/tmp") as folder:

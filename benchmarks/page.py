@@ -31,7 +31,8 @@ def render(figures: Dict[str, Any]) -> str:
                         ("loop", "A loop of 20, the only task of a playbook")):
         parts += ["### %s\n" % title, _tasks(summary[name])]
     if figures["surprises"]:
-        parts += ["Tasks of the peer that did not say `changed` as expected, whose times stand above all the same:\n", *("- " + note for note in figures["surprises"]), ""]
+        parts += ["Tasks of the peer that did not say `changed` as expected; their times stand above all the same:\n",
+                  *("- " + note for note in figures["surprises"]), ""]
     return "\n".join(parts + [
         "## The runtime alone\n",
         "Create, start, wait for and delete a container of /bin/true from the same bundle, in milliseconds.\n",
