@@ -18,6 +18,9 @@ options are parsed before any of them is called:
     apply(instance, desired, observed, plan) -> dict or None
         The only side effects. Stops at the first step that fails, and takes back what that step had begun.
         Returns what the steps brought back for the result, such as C(rc) and C(stdout).
+    rehearse(instance, desired, observed, plan)
+        Optional; called in check mode in place of C(apply), to check what C(apply) checks on its way, such as the
+        digests of what it reads. Reads only.
     report(instance, desired, observed) -> dict
         The object's full state, for the result; secrets masked.
 """
@@ -83,6 +86,8 @@ def _converge(kind: str, table: Sequence[Option], given: Mapping[str, Any], chec
         if plan and not check_mode:
             result.update(resource.apply(instance, desired, observed, plan) or {})
             observed = resource.observe(instance, desired)
+        elif plan and hasattr(resource, "rehearse"):
+            resource.rehearse(instance, desired, observed, plan)
         result[kind] = resource.report(instance, desired, observed)
     return result
 

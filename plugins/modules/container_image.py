@@ -138,7 +138,7 @@ extends_documentation_fragment:
   - coracle.containers.attributes
   - coracle.containers.instance
 notes:
-  - In check mode the manifest, the config and the length of each layer are verified, but the layers' content is not read.
+  - In check mode everything that would be imported is read and verified too, but nothing is written.
 seealso:
   - module: coracle.containers.container_layer
   - module: coracle.containers.container_run

@@ -170,10 +170,15 @@ def test_wrong_digests(run: Any, shared_host: Host, tmp_path: Path, kind: str, p
     source = write_folder(tmp_path / "app", content) if kind == "oci" else write_tar(tmp_path / "app.tar", content)
     run(name="before", source=str(write_folder(tmp_path / "good", layout({"x": Image([A, D])}))))
     before = content_of(shared_host)
-    failed = run(name="app", source=str(source), fail=True)
-    assert str(source) in failed["msg"] and expected in failed["msg"] and found in failed["msg"], failed["msg"]
-    assert "\n" not in failed["msg"] and "exception" not in failed
-    assert content_of(shared_host) == before
+    packed = tmp_path / "app.tar.gz"
+    if kind != "oci":
+        packed.write_bytes(gzip.compress(source.read_bytes(), 1))
+    for path in (source, packed)[:1 if kind == "oci" else 2]:
+        for check_mode in (True, False):
+            failed = run(name="app", source=str(path), fail=True, check_mode=check_mode)
+            assert str(path) in failed["msg"] and expected in failed["msg"] and found in failed["msg"], failed["msg"]
+            assert "\n" not in failed["msg"] and "exception" not in failed
+            assert content_of(shared_host) == before
 
 
 def test_expected_digest(run: Any, shared_host: Host, tmp_path: Path) -> None:

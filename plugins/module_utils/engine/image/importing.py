@@ -115,16 +115,34 @@ def import_archive(instance: Instance, archive: archives.Archive, found: archive
         stored = []
         below = []  # type: List[str]
         for layer in found.layers:
-            label = "%s: layer %s" % (found.label, layer.digest or layer.name)
-
             def chunks(name: str = layer.name) -> Iterator[bytes]:
                 return archive.chunks(name)
-            media_type, digest, size = add_layer(instance, added, chunks, label, layer.digest, layer.diff_id,
+            media_type, digest, size = add_layer(instance, added, chunks, _label(found, layer), layer.digest, layer.diff_id,
                                                  wanted, below)
             stored.append(manifests.Descriptor(media_type, digest, size))
             below.append(layer.diff_id)
         _conclude(instance, added, reference, found.manifest or manifests.make(found.config, stored),
                   found.manifest_type, found.config)
+
+
+def rehearse_archive(instance: Instance, archive: archives.Archive, found: archives.Found) -> None:
+    """Verify the layers of the chosen image that the store lacks, writing nothing.
+
+    Raises:
+        Corrupt: As C(import_archive) would.
+    """
+    from ..layer import unpack  # pylint: disable=import-outside-toplevel
+    lacking = {layer.name: layer for layer in found.layers
+               if layers.find(instance, layer.diff_id) is None
+               or (layer.digest and blobs.size(instance, layer.digest) is None)}
+
+    def look(name: str, chunks: Iterator[bytes]) -> None:
+        unpack.verify(chunks, _label(found, lacking[name]), lacking[name].digest, lacking[name].diff_id)
+    archive.visit(list(lacking), look)
+
+
+def _label(found: archives.Found, layer: archives.Source) -> str:
+    return "%s: layer %s" % (found.label, layer.digest or layer.name)
 
 
 def import_root(instance: Instance, chunks: Iterator[bytes], label: str, digest: Optional[str],

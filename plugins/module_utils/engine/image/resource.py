@@ -202,6 +202,22 @@ def apply(instance: Instance, desired: Desired, observed: Observed, steps: Plan)
     return None
 
 
+def rehearse(instance: Instance, desired: Desired, _observed: Observed, steps: Plan) -> None:
+    """Verify what an import would read."""
+    if "import" not in (step.action for step in steps):
+        return
+    path = str(desired.path)
+    if desired.found is not None:
+        archive = archives.Archive(path)
+        try:
+            importing.rehearse_archive(instance, archive, desired.found)
+        finally:
+            archive.close()
+    elif not os.path.isdir(path):
+        from ..layer import unpack  # pylint: disable=import-outside-toplevel
+        unpack.verify(rootfs.chunks(path), path, desired.params["digest"])
+
+
 def _import(instance: Instance, desired: Desired) -> None:
     params = desired.params
     path = str(desired.path)

@@ -254,6 +254,15 @@ def apply(instance: Instance, desired: Desired, _observed: Observed, steps: Plan
     return None
 
 
+def rehearse(_instance: Instance, desired: Desired, _observed: Observed, steps: Plan) -> None:
+    """Look whether a layer can be unpacked."""
+    if desired.params["source"] is not None and "unpack" in (step.action for step in steps):
+        from . import unpack  # pylint: disable=import-outside-toplevel
+        with open(desired.params["source"], "rb") as stream:
+            unpack.verify(streams.read_chunks(stream), desired.params["source"], desired.params["digest"],
+                          desired.diff_id)
+
+
 def _unpack(instance: Instance, desired: Desired) -> None:
     params, diff_id = desired.params, str(desired.diff_id)
     blobs.prepare(instance)

@@ -15,7 +15,7 @@ import queue
 import threading
 from typing import Any, Callable, Iterator, NamedTuple, Optional, Tuple
 
-from ..store import streams
+from ..store import blobs, streams
 from . import tarstream
 from .tree import Tree
 
@@ -66,6 +66,30 @@ def unpack(chunks: Iterator[bytes], name: str, form: Any, tee: Optional[Callable
             digest.close()
     return Unpacked("sha256:" + counted.hash.hexdigest(), counted.size, diff_id, digest.size, entries, tree,
                     streams.kind(counted.head))
+
+
+class Nothing:
+    """A form that keeps nothing: for looking whether a layer could be unpacked."""
+
+    def file(self, _entry: tarstream.Entry, _pieces: Iterator[bytes]) -> int:
+        """Leave the data to be skipped."""
+        return 0
+
+    def drop(self, _place: int) -> None:
+        """There is nothing to drop."""
+
+
+def verify(chunks: Iterator[bytes], name: str, blob: Optional[str] = None, diff_id: Optional[str] = None) -> None:
+    """Read a layer as C(unpack) does, writing nothing.
+
+    Raises:
+        Corrupt: A digest differs, or the stream holds what a layer must not hold.
+    """
+    result = unpack(chunks, name, Nothing())
+    if blob and result.blob != blob:
+        raise blobs.mismatch(name, blob, result.blob, "layer digest")
+    if diff_id and result.diff_id != diff_id:
+        raise blobs.mismatch(name, diff_id, result.diff_id, "diff ID")
 
 
 def read_tree(chunks: Iterator[bytes], name: str, form: Any) -> Tuple[Tree, int]:
