@@ -295,11 +295,15 @@ class Host:
             self._unshare.kill()
             self._unshare.wait()
             raise HostError("processes of %s do not end" % self.name) from None
-        try:
-            shutil.rmtree(self.folder)
-        except OSError:
-            time.sleep(0.2)  # the kernel unmounts after the last process is gone
-            shutil.rmtree(self.folder)
+        for patience in (0.2, 1.0, 0.0):  # the kernel unmounts after the last process is gone
+            try:
+                shutil.rmtree(self.folder)
+            except FileNotFoundError:
+                return
+            except OSError:
+                if not patience:
+                    raise
+                time.sleep(patience)
 
 
 def remove_cgroups(name: str, patience: float = 10) -> None:

@@ -51,6 +51,10 @@ def arrange(name: str, folder: str) -> None:
         stream.write(name)
     with open("/etc/hostname", "w", encoding="ascii") as stream:
         stream.write(name + "\n")
+    for path in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):  # a new namespace has what the machine has
+        if os.path.exists("/proc/sys/net/" + path):
+            with open("/proc/sys/net/" + path, "w", encoding="ascii") as stream:
+                stream.write("0")
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 
 
