@@ -123,7 +123,7 @@ def _volume(value: Any) -> Dict[str, Any]:
         if option in ("rprivate", "private", "rshared", "shared", "rslave", "slave"):
             row["propagation"] = option
         elif option not in ("ro", "rw", "z", "Z"):
-            row["options"] = (row["options"] or []) + [option]
+            row["options"] = (row["options"] or []) + [_mount_option(option)]
     return check_mount(row)
 
 
