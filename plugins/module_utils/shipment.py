@@ -40,7 +40,7 @@ def everything() -> None:
         launch, masks, memory, mount_options, parameters, record, report, rootfs, seal, seccomp_default, spec, start, state,
         syscall_filter, users)
     from .engine.image import (  # noqa: F401
-        archives, garbage, images, importing, manifests, references, resource as image_resource)
+        archives, choosing, garbage, images, importing, manifests, references, resource as image_resource)
     from .engine.image import rootfs as _rootfs  # noqa: F401
     from .engine.kernel import erofs, loop  # noqa: F401
     from .engine.layer import (  # noqa: F401

@@ -3,9 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Images in files: OCI image layouts (a folder, or an archive of one) and Docker archives (C(docker save)).
 
-An archive is opened, one image in it is chosen, and its manifest and config are
-read and verified; its layers are verified later, while they stream.
-
 Sources: image-spec image-layout.md; moby, image/tarexport (the format of C(docker save)).
 """
 
@@ -14,58 +11,16 @@ from __future__ import annotations
 import os
 import re
 import stat
-from typing import Any, BinaryIO, Callable, Collection, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import BinaryIO, Callable, Collection, Dict, Iterator, Optional, Tuple
 
-from ..errors import Corrupt, InvalidValue, NotFound
+from ..errors import Corrupt, NotFound
 from ..store import blobs, streams
-from . import manifests, references
 
 OCI, OCI_ARCHIVE, DOCKER_ARCHIVE, ROOTFS = "oci", "oci-archive", "docker-archive", "rootfs"
 _SMALL = 1 << 20
 _MOST_SMALL = 64 << 20
 _ARCHIVE_NAME = re.compile(rb"^(oci-layout|index\.json|manifest\.json|repositories|blobs(/.*)?|[0-9a-f]{64}"
                            rb"(/(json|VERSION|layer\.tar)?|\.json|\.tar(\.gz)?)?)\Z")
-_HEX = re.compile(r"(?:^|/)([0-9a-f]{64})(?:\.json)?\Z")
-
-
-class Source(NamedTuple):
-    """One layer as an archive holds it.
-
-    Attributes:
-        name: Of the file in the archive.
-        diff_id: As the config says.
-        digest: As the manifest says, or empty where the archive does not tell.
-        media_type: As the manifest says, or empty.
-        size: Bytes, or -1 where the archive does not tell.
-    """
-
-    name: str
-    diff_id: str
-    digest: str
-    media_type: str
-    size: int
-
-
-class Found(NamedTuple):
-    """The image that was chosen.
-
-    Attributes:
-        identity: Digest of the manifest; for a Docker archive, which has none, of the config.
-        manifest: The manifest's bytes; empty for a Docker archive.
-        manifest_type: Its media type.
-        config: The config's bytes.
-        config_digest: Their digest, verified.
-        layers: Lowest first.
-        label: What errors call the archive.
-    """
-
-    identity: str
-    manifest: bytes
-    manifest_type: str
-    config: bytes
-    config_digest: str
-    layers: Tuple[Source, ...]
-    label: str
 
 
 class Archive:
@@ -239,162 +194,3 @@ def detect(path: str) -> str:
     if b"index.json" in names:
         return OCI_ARCHIVE
     return DOCKER_ARCHIVE if b"manifest.json" in names else ROOTFS
-
-
-def choose(archive: Archive, kind: str, wanted: Optional[str], name: str) -> Found:
-    """Choose an image, and verify its manifest and config.
-
-    Args:
-        wanted: A name or digest in the archive, or C(None) for the only one, or the one called like C(name).
-        name: The name that the image shall have in the store.
-
-    Raises:
-        NotFound: No image fits; names those that there are.
-        Corrupt: A document is not what its digest says.
-    """
-    if kind == DOCKER_ARCHIVE:
-        return _choose_docker(archive, wanted, name)
-    return _choose_oci(archive, wanted, name)
-
-
-def _choose_oci(archive: Archive, wanted: Optional[str], name: str) -> Found:
-    where = archive.path
-    index = manifests.document(archive.read("index.json"), where + ": index.json")
-    offered = [each for each in index.get("manifests") or [] if isinstance(each, dict)]
-    if wanted and blobs.is_digest(wanted):
-        fitting = [each for each in offered if each.get("digest") == wanted]
-    else:
-        fitting = _called(offered, wanted or name)
-        if not fitting and not wanted:
-            fitting = offered
-    if not fitting:
-        raise _no_such_image(where, wanted, [title for each in offered for title in _titles(each)])
-    if len({each.get("digest") for each in fitting}) > 1:
-        if not all(each.get("platform") for each in fitting):
-            raise InvalidValue("source_reference", wanted, "does not say which of %d images of %s is meant"
-                               % (len(fitting), where), "Give one of: %s" % _listed(
-                                   [title for each in fitting for title in _titles(each) or [each.get("digest", "?")]]))
-        chosen = manifests.choose(fitting, where)
-    else:
-        chosen = fitting[0]
-    for _depth in range(4):
-        described = manifests.descriptor(chosen, where)
-        content = _blob(archive, described)
-        value = manifests.document(content, "%s: manifest %s" % (where, described.digest))
-        if not manifests.is_index(value):
-            break
-        chosen = manifests.choose([each for each in value.get("manifests") or []
-                                   if each.get("annotations", {}).get("vnd.docker.reference.type") is None], where)
-    else:
-        raise Corrupt("%s: an index within an index within an index" % where, "Make it again")
-    manifest = manifests.manifest(value, "%s: manifest %s" % (where, described.digest))
-    config = _blob(archive, manifest.config)
-    diff_ids = manifests.diff_ids(manifests.document(config, "%s: config %s" % (where, manifest.config.digest)), where)
-    if len(diff_ids) != len(manifest.layers):
-        raise Corrupt("%s: the manifest has %d layers, the config %d" % (where, len(manifest.layers), len(diff_ids)),
-                      "Make it again")
-    layers = []
-    for diff_id, layer in zip(diff_ids, manifest.layers):
-        path = _blob_path(layer.digest)
-        size = archive.size(path)
-        if size is None:
-            raise NotFound("%s: layer %s is missing" % (where, layer.digest), "Make the archive again")
-        if size != layer.size:
-            raise Corrupt("%s: layer %s has %d bytes, its descriptor says %d" % (where, layer.digest, size, layer.size),
-                          "Fetch or make it again")
-        layers.append(Source(path, diff_id, layer.digest, layer.media_type, layer.size))
-    media_type = value.get("mediaType") or described.media_type or manifests.MANIFEST
-    return Found(described.digest, content, media_type, config, manifest.config.digest, tuple(layers), where)
-
-
-def _blob_path(digest: str) -> str:
-    return "blobs/%s/%s" % blobs.split(digest)
-
-
-def _blob(archive: Archive, described: manifests.Descriptor) -> bytes:
-    content = archive.read(_blob_path(described.digest))
-    blobs.verify(content, described.digest, "%s: %s" % (archive.path, _blob_path(described.digest)))
-    return content
-
-
-def _titles(entry: Dict[str, Any]) -> List[str]:
-    notes = entry.get("annotations") or {}
-    return [notes[key] for key in (manifests.CONTAINERD_ANNOTATION, manifests.REFERENCE_ANNOTATION) if key in notes]
-
-
-def _called(offered: List[Dict[str, Any]], wanted: str) -> List[Dict[str, Any]]:
-    """The entries with a name: as written, in its complete form, or by the tag alone."""
-    exact = [each for each in offered if wanted in _titles(each)]
-    if exact:
-        return exact
-    try:
-        full = references.parse(wanted)
-    except ValueError:
-        return []
-    found = []
-    for each in offered:
-        for title in _titles(each):
-            try:
-                if references.parse(title) == full:
-                    found.append(each)
-                    break
-            except ValueError:
-                continue
-    return found or [each for each in offered if full.tag in _titles(each)]
-
-
-def _choose_docker(archive: Archive, wanted: Optional[str], name: str) -> Found:
-    where = archive.path
-    try:
-        import json  # pylint: disable=import-outside-toplevel
-        offered = json.loads(archive.read("manifest.json"))
-        titles = [[str(tag) for tag in each.get("RepoTags") or []] for each in offered]
-        parts = [(str(each["Config"]), [str(layer) for layer in each["Layers"]]) for each in offered]
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise Corrupt("%s: manifest.json is not as 'docker save' writes it" % where, "Make the archive again")
-    fitting = [at for at, tags in enumerate(titles) if _same_name(tags, wanted or name)
-               or (wanted and blobs.is_digest(wanted) and wanted[7:] in parts[at][0])]
-    if not fitting and not wanted:
-        fitting = list(range(len(offered)))
-    if not fitting:
-        raise _no_such_image(where, wanted, [tag for tags in titles for tag in tags])
-    if len({parts[at][0] for at in fitting}) > 1:
-        raise InvalidValue("source_reference", wanted, "does not say which of %d images of %s is meant"
-                           % (len(fitting), where), "Give one of: %s" % _listed([t for tags in titles for t in tags]))
-    config_name, layer_names = parts[fitting[0]]
-    config = archive.read(config_name)
-    found = blobs.of_bytes(config)
-    match = _HEX.search(config_name)
-    if match and found != "sha256:" + match.group(1):
-        raise blobs.mismatch("%s: %s" % (where, config_name), "sha256:" + match.group(1), found, "config digest")
-    diff_ids = manifests.diff_ids(manifests.document(config, "%s: %s" % (where, config_name)), where)
-    if len(diff_ids) != len(layer_names):
-        raise Corrupt("%s: manifest.json has %d layers, the config %d" % (where, len(layer_names), len(diff_ids)),
-                      "Make it again")
-    layers = []
-    for diff_id, layer in zip(diff_ids, layer_names):
-        size = archive.size(layer)
-        if size is None:
-            raise NotFound("%s: layer %s is missing" % (where, layer), "Make the archive again")
-        digest = "sha256:" + layer[13:] if layer.startswith("blobs/sha256/") and len(layer) == 77 else ""
-        layers.append(Source(layer, diff_id, digest, "", size))
-    return Found(found, b"", manifests.MANIFEST, config, found, tuple(layers), where)
-
-
-def _same_name(tags: List[str], wanted: str) -> bool:
-    if wanted in tags:
-        return True
-    try:
-        full = references.normal(wanted)
-        return any(references.normal(tag) == full for tag in tags)
-    except ValueError:
-        return False
-
-
-def _no_such_image(where: str, wanted: Optional[str], titles: List[str]) -> NotFound:
-    return NotFound("%s has no image '%s'" % (where, wanted) if wanted else "%s has no image" % where,
-                    "It has: %s" % _listed(titles))
-
-
-def _listed(titles: List[str]) -> str:
-    return ", ".join(sorted(set(titles))) or "none with a name"

@@ -16,7 +16,7 @@ from ..errors import Corrupt
 from ..instance import Instance
 from ..layer import layers
 from ..store import blobs, locks
-from . import archives, images, manifests
+from . import archives, choosing, images, manifests
 
 
 class Additions:
@@ -107,7 +107,7 @@ def _another_blob(instance: Instance, added: Additions, chunks: Iterator[bytes],
     return layers.media_type(streams.kind(heads[0] if heads else b"")), found, size
 
 
-def import_archive(instance: Instance, archive: archives.Archive, found: archives.Found, reference: str,
+def import_archive(instance: Instance, archive: archives.Archive, found: choosing.Found, reference: str,
                    wanted: str) -> None:
     """Store the chosen image of an archive and let a complete name point to it."""
     with additions(instance) as added:
@@ -125,7 +125,7 @@ def import_archive(instance: Instance, archive: archives.Archive, found: archive
                   found.manifest_type, found.config)
 
 
-def rehearse_archive(instance: Instance, archive: archives.Archive, found: archives.Found) -> None:
+def rehearse_archive(instance: Instance, archive: archives.Archive, found: choosing.Found) -> None:
     """Verify the layers of the chosen image that the store lacks, writing nothing.
 
     Raises:
@@ -141,7 +141,7 @@ def rehearse_archive(instance: Instance, archive: archives.Archive, found: archi
     archive.visit(list(lacking), look)
 
 
-def _label(found: archives.Found, layer: archives.Source) -> str:
+def _label(found: choosing.Found, layer: choosing.Source) -> str:
     return "%s: layer %s" % (found.label, layer.digest or layer.name)
 
 

@@ -13,7 +13,7 @@ from ..errors import Corrupt, InvalidValue, NotFound
 from ..instance import Instance
 from ..plan import RECREATE, Change, Difference, Plan
 from ..store import blobs, notes
-from . import archives, garbage, images, importing, references, rootfs
+from . import archives, choosing, garbage, images, importing, references, rootfs
 
 
 class Desired(NamedTuple):
@@ -34,7 +34,7 @@ class Desired(NamedTuple):
     tags: Tuple[str, ...]
     path: Optional[str]
     kind: Optional[str]
-    found: Optional[archives.Found]
+    found: Optional[choosing.Found]
     params: Mapping[str, Any]
     options: Dict[str, Any]
 
@@ -92,7 +92,7 @@ def resolve(instance: Instance, params: Mapping[str, Any]) -> Desired:
         _no_config(params, "cannot be set for an image that brings its own config")
         archive = archives.Archive(path)
         try:
-            found = archives.choose(archive, kind, params["source_reference"], name)
+            found = choosing.choose(archive, kind, params["source_reference"], name)
         finally:
             archive.close()
         if params["digest"] and params["digest"] not in (found.identity, found.config_digest):
