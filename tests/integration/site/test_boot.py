@@ -56,7 +56,7 @@ def page(patience: float = 60) -> str:
 
 
 def forget_like_a_reboot(instance: Instance) -> None:
-    """Take away what no reboot leaves: processes, cgroups, mounts, namespaces, links, rules, and /run."""
+    """Take away what no reboot leaves: processes, cgroups, mounts, namespaces, links, rules, sysctls and /run."""
     reset.end_keepers(instance)
     group.kill(instance.cgroup_root)
     group.remove(instance.cgroup_root)
@@ -65,6 +65,7 @@ def forget_like_a_reboot(instance: Instance) -> None:
     reset.remove_folder(instance.run_root)
     subprocess.run(["ip", "link", "delete", "coracle0"], check=True)
     subprocess.run(["nft", "delete", "table", "inet", "coracle"], check=True)
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("0", encoding="ascii")
 
 
 def test_what_ran_runs_again_after_boot() -> None:
