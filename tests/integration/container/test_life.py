@@ -240,3 +240,16 @@ def test_a_container_that_cannot_start_leaves_the_old_one_running(run: Any, mach
     assert "/bin/missing" in failed["msg"]
     after = run("one", env={"A": "1"})
     assert after["changed"] is False and after["container"]["id"] == before["id"]
+
+
+def test_the_layers_of_a_removed_image_go_with_the_last_container_on_it(run: Any, machine: Host) -> None:
+    source = str(machine.folder / "busybox.tar")
+    machine.module("container_image", name="other", source=source, cmd=["/bin/true"], layer_store="directory")
+    run("one", image="other")
+    machine.module("container_image", name="other", state="absent")
+    assert run("one", state="restarted")["container"]["status"] == "running"
+    config = run("one", state="absent")["container"]
+    assert config["exists"] is False
+    left = machine.shell("ls %s/blobs/sha256" % machine.state_root).split()
+    image = machine.module("container_image", name="busybox", source=source, cmd=["/bin/sh"], env={"PATH": "/bin"})["image"]
+    assert len(left) == 2 + len(image["layers"])

@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 from ..cgroup import group, limits, request
 from ..errors import EngineError
+from ..image import images
 from ..instance import Instance
 from ..network import attach, hosts
 from ..plan import Change, Plan
@@ -120,7 +121,15 @@ def _remove(work: Work, _change: Change) -> None:
     records.remove(work.instance, work.name)
     if not work.desired.keep_volumes:
         lifecycle.remove_volumes(work.instance, volumes)
+    _collect(work)
     lifecycle.tidy(work.instance)
+
+
+def _collect(work: Work) -> None:
+    """Remove what is left of an image that only this container kept."""
+    if work.record is not None and images.find(work.instance, work.record.image_id) is None:
+        from ..image import garbage  # pylint: disable=import-outside-toplevel
+        garbage.collect(work.instance)
 
 
 def _recreate(work: Work, _change: Change) -> None:
