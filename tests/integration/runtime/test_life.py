@@ -524,18 +524,31 @@ def test_without_a_mount_namespace_the_root_alone_changes(lab: Lab) -> None:
 
 
 def test_threads_of_the_caller_do_not_disturb(lab: Lab) -> None:
+    """Threads that hold the allocator's locks while the process is cloned, in create and in exec."""
     def scenario(bundle: Bundle) -> Any:
         end = threading.Event()
-        others = [threading.Thread(target=end.wait) for _each in range(3)]
+
+        def work() -> None:
+            while not end.is_set():
+                _held = [bytearray(200000) for _each in range(20)]
+                time.sleep(0)
+        others = [threading.Thread(target=work) for _each in range(2)]
         for each in others:
             each.start()
+        added = []
+
+        def add(_pid: int) -> None:
+            started = exec_verb.run(bundle.state(), exec_verb.process_like_init(bundle.state(), ["sh", "-c", "exit 6"]))
+            added.append(os.waitstatus_to_exitcode(os.waitpid(started.pid, 0)[1]))
+            os.close(started.pidfd)
+            kill.kill(bundle.state(), signal.SIGKILL)
         try:
-            return [bundle.shell("exit 4").status for _each in range(5)]
+            return [bundle.shell("exit 4").status for _each in range(5)], bundle.shell("sleep 9", while_running=add).status, added
         finally:
             end.set()
             for each in others:
                 each.join()
-    assert lab(scenario) == [4] * 5
+    assert lab(scenario) == ([4] * 5, -signal.SIGKILL, [6])
 
 
 def test_many_after_one_another_leave_nothing(lab: Lab) -> None:

@@ -16,7 +16,7 @@ import struct
 from typing import NamedTuple, Optional
 
 from ..errors import KernelError
-from .syscalls import number
+from .syscalls import call, number
 
 PIDFD = 0x00001000
 PARENT = 0x00008000
@@ -48,6 +48,9 @@ class Child(NamedTuple):
 def clone(flags: int = 0, cgroup: Optional[int] = None) -> Child:
     """Make a child process; returns twice, as fork(2) does.
 
+    A process with other threads first forks by way of the C library, which sees to it that no lock of its allocator
+    stays taken, and the fork, which has one thread, makes the child with CLONE_PARENT: it is the caller's own.
+
     Args:
         flags: CLONE_NEW* and C(PARENT); CLONE_PIDFD is added.
         cgroup: Descriptor of a cgroup v2 folder in which the child is to begin.
@@ -55,15 +58,17 @@ def clone(flags: int = 0, cgroup: Optional[int] = None) -> Child:
     Raises:
         KernelError: EPERM, EINVAL for a namespace that the kernel lacks, EAGAIN, ...
     """
+    if not flags & PARENT and os.stat("/proc/self/task").st_nlink > 3:  # its links are . and .. and one for each thread
+        return _from_one_thread(flags, cgroup)
     pidfd = ctypes.c_int(-1)
     flags |= PIDFD | (INTO_CGROUP if cgroup is not None else 0)
     # CLONE_PARENT takes the exit signal of the caller and refuses one of its own.
     exit_signal = 0 if flags & PARENT else _SIGCHLD
     arguments = struct.pack("<11Q", flags, ctypes.addressof(pidfd), 0, 0, exit_signal, 0, 0, 0, 0, 0, cgroup or 0)
-    call = ctypes.c_long(number("clone3"))
+    clone3 = ctypes.c_long(number("clone3"))
     size = ctypes.c_size_t(_SIZE)
     _before()
-    pid = _syscall(call, arguments, size)
+    pid = _syscall(clone3, arguments, size)
     if pid == 0:
         _after_child()
         return Child(0, -1)
@@ -72,6 +77,59 @@ def clone(flags: int = 0, cgroup: Optional[int] = None) -> Child:
     if pid < 0:
         raise KernelError("clone3", failure, "flags %#x" % flags)
     return Child(pid, pidfd.value)
+
+
+def _from_one_thread(flags: int, cgroup: Optional[int]) -> Child:
+    telling, told = os.pipe2(os.O_CLOEXEC)
+    waiting, release = os.pipe2(os.O_CLOEXEC)
+    between = os.fork()
+    if between == 0:
+        os.close(telling)
+        os.close(release)
+        answer = 0
+        try:
+            made = clone(flags | PARENT, cgroup)
+            if made.pid == 0:
+                os.close(told)
+                os.close(waiting)
+                return made
+            answer = made.pidfd
+        except KernelError as error:
+            answer = -error.errno
+        os.write(told, struct.pack("i", answer))
+        os.read(waiting, 1)  # till the pidfd has been fetched
+        os._exit(0)
+    os.close(told)
+    os.close(waiting)
+    try:
+        word = os.read(telling, 4)
+        answer = struct.unpack("i", word)[0] if len(word) == 4 else -5  # EIO: it ended without a word
+        pidfd = _fetch(between, answer) if answer >= 0 else -1
+    finally:
+        os.close(telling)
+        os.close(release)
+        os.waitpid(between, 0)
+    if answer < 0:
+        raise KernelError("clone3", -answer, "flags %#x" % flags)
+    return Child(_number_of(pidfd), pidfd)
+
+
+def _fetch(pid: int, handle: int) -> int:
+    """A copy of another process's descriptor (pidfd_getfd(2))."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        return call("pidfd_getfd", pidfd, handle, 0)
+    finally:
+        os.close(pidfd)
+
+
+def _number_of(pidfd: int) -> int:
+    """The number of a pidfd's process in this PID namespace, whichever the process was born into."""
+    with open("/proc/self/fdinfo/%d" % pidfd, "rb") as stream:
+        for line in stream:
+            if line.startswith(b"Pid:"):
+                return int(line.split()[1])
+    raise KernelError("pidfd", 3, str(pidfd))
 
 
 def close_from(first: int, only_on_exec: bool = False, last: int = 0xFFFFFFFF) -> None:
