@@ -103,7 +103,7 @@ class Keeper:
         try:
             link.settimeout(5)
             request = sockets.receive(link) if sockets.peer_is_owner(link) else None
-            if request is not None and not (request["do"] == "adopt" and request["name"] in self.watched()):
+            if request is not None:
                 link.settimeout(None)
                 self.fork(request["name"], request, link)
         except (OSError, ValueError, KeyError) as error:
