@@ -274,7 +274,8 @@ class Host:
 
     def _environment(self, env: Optional[Mapping[str, str]]) -> Dict[str, str]:
         return {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root",
-                "LANG": "C.UTF-8", MARK: self.name, **(env or {})}
+                # What a killed command leaves lies in the host's own memory, and goes with the host.
+                "TMPDIR": "/run", "LANG": "C.UTF-8", MARK: self.name, **(env or {})}
 
     def close(self) -> None:
         """End the host: its processes, cgroups and files.

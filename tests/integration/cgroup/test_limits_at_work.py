@@ -69,7 +69,8 @@ def test_the_cpu_limit_throttles(inside: Callable[..., Any]) -> None:
     cpu = used["cpu"]
     assert status == 0
     assert 20_000_000 < cpu["usage_ns"] < 350_000_000, cpu
-    assert cpu["user_ns"] + cpu["system_ns"] == cpu["usage_ns"] and cpu["user_ns"] > 0
+    # v2 cuts each of the three to microseconds
+    assert abs(cpu["user_ns"] + cpu["system_ns"] - cpu["usage_ns"]) <= 2000 and cpu["user_ns"] > 0
     assert cpu["throttled_periods"] >= 3 and cpu["periods"] >= cpu["throttled_periods"]
     assert cpu["throttled_ns"] > 10_000_000  # less on a busy machine, which throttles by itself
 

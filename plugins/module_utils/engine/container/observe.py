@@ -9,6 +9,7 @@ import os
 from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple
 
 from ..cgroup import group, request
+from ..errors import NotFound
 from ..instance import Instance
 from ..kernel import processes
 from ..network import hosts
@@ -54,6 +55,15 @@ class Observed(NamedTuple):
 
 def observe(instance: Instance, desired: Desired) -> Observed:
     """What is true of the container that is asked for; reads only."""
+    for _attempt in range(4):
+        try:
+            return _observe(instance, desired)
+        except NotFound:  # it ended between two looks, and its cgroup with it; the next look sees that
+            continue
+    return _observe(instance, desired)
+
+
+def _observe(instance: Instance, desired: Desired) -> Observed:
     name = desired.name
     record = records.read(instance, name)
     live = records.read_live(instance, name)
@@ -164,9 +174,12 @@ def report(instance: Instance, observed: Observed) -> Dict[str, Any]:
     }
     if observed.status in (RUNNING, PAUSED) and observed.live.init is not None:
         state["pid"] = observed.live.init.pid
-        state["usage"] = group.usage(instance.cgroup(name))
-        state["oom_killed"] = group.oom_kills(instance.cgroup(name)) > 0
         state["addresses"] = addresses(instance, name)
+        try:
+            state["usage"] = group.usage(instance.cgroup(name))
+            state["oom_killed"] = group.oom_kills(instance.cgroup(name)) > 0
+        except NotFound:  # it has ended since it was observed
+            state["usage"] = None
     return state
 
 
