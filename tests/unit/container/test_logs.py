@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from ansible_collections.coracle.containers.plugins.module_utils.engine.container import logs
 
 
@@ -62,6 +63,14 @@ def test_files_are_rotated_and_only_so_many_kept(tmp_path: Path) -> None:
     assert all(Path(each).stat().st_size < 400 for each in found)
     kept = [content for each in found for _stream, content in contents(Path(each))]
     assert kept == [b"line %03d\n" % number for number in range(40 - len(kept), 40)]
+
+
+@pytest.mark.parametrize("never", [0, -1])
+def test_without_a_size_nothing_is_rotated(tmp_path: Path, never: int) -> None:
+    log = logs.Log(str(tmp_path / "log"), max_size=never, max_files=3)
+    for number in range(40):
+        log.feed("stdout", b"line %03d\n" % number)
+    assert len(contents(tmp_path / "log")) == 40 and logs.files_of(str(tmp_path / "log")) == [str(tmp_path / "log")]
 
 
 def test_a_line_cut_by_a_crash_ends_the_reading(tmp_path: Path) -> None:

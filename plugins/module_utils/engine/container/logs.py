@@ -31,7 +31,7 @@ class Log:
 
     Args:
         path: The file.
-        max_size: Bytes after which a new file is begun; 0: never.
+        max_size: Bytes after which a new file is begun; 0 or below: never.
         max_files: How many files are kept, the current one included.
     """
 
@@ -100,7 +100,7 @@ class Log:
             except OSError:
                 pass
             self.dropped += len(pieces) - (1 if self.dropped else 0)
-        if self.max_size and self._length >= self.max_size:
+        if 0 < self.max_size <= self._length:
             self._rotate()
 
     def _rotate(self) -> None:
