@@ -19,7 +19,7 @@ import pytest
 from bundles import Bundle, config
 from hosts import MANAGED_PYTHON, Host
 
-SCHEMAS = Path("/work/shared/data/runtime-spec")
+SCHEMAS = Path(__file__).resolve().parents[4] / "shared" / "data" / "runtime-spec"
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

@@ -15,7 +15,7 @@ from ansible_collections.coracle.containers.plugins.module_utils.engine.kernel i
 from ansible_collections.coracle.containers.plugins.module_utils.engine.kernel.syscalls import MACHINE
 from ansible_collections.coracle.containers.plugins.module_utils.engine.runtime import seccomp_default, syscall_filter
 
-PUBLISHED = Path("/work/shared/data/seccomp/default.json")
+PUBLISHED = Path(__file__).resolve().parents[4] / "shared" / "data" / "seccomp" / "default.json"
 X86_64, I386 = 0xC000003E, 0x40000003
 EPERM, ENOSYS = seccomp.ERRNO | 1, seccomp.ERRNO | 38
 pytestmark = pytest.mark.skipif(MACHINE != "x86_64", reason="the numbers in these tests are x86-64's")

@@ -17,7 +17,7 @@ from ansible_collections.coracle.containers.plugins.module_utils.engine.runtime 
 from ansible_collections.coracle.containers.plugins.module_utils.engine.runtime.checks import Invalid, parse
 from bundles import config
 
-SCHEMAS = Path("/work/shared/data/runtime-spec")
+SCHEMAS = Path(__file__).resolve().parents[4] / "shared" / "data" / "runtime-spec"
 
 
 def full() -> Dict[str, Any]:
