@@ -49,6 +49,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Callable, Dict, List
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.coracle.containers.plugins.module_utils.values import human_size
 
 COLUMNS = ("name", "image", "state", "address", "ports", "memory")
 
@@ -99,16 +100,7 @@ def _memory(container: Mapping[str, Any]) -> str:
     limited = isinstance(limit, int) and limit >= 0
     if usage is None and not limited:
         return ""
-    return "%s / %s" % ("-" if usage is None else _size(usage), _size(limit) if limited else "unlimited")
-
-
-def _size(number: int) -> str:
-    amount = float(number)
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if amount < 1024 or unit == "TiB":
-            break
-        amount /= 1024
-    return "%d B" % number if unit == "B" else "%.1f %s" % (amount, unit)
+    return "%s / %s" % ("-" if usage is None else human_size(usage), human_size(limit if limited else None))
 
 
 _CELLS = {

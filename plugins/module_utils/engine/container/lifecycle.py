@@ -14,7 +14,7 @@ import shutil
 import socket
 import time
 from contextlib import ExitStack
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Set
 
 from ..cgroup import group, limits, request
 from ..errors import EngineError
@@ -114,28 +114,28 @@ def volumes(instance: Instance, options: Mapping[str, Any]) -> Dict[str, str]:
     return found
 
 
+def volume_names(record: Optional[records.Record]) -> Set[str]:
+    """The named volumes that a container mentions."""
+    return {row["source"] for row in (record.options["mounts"] if record else ()) if row["type"] == "volume"}
+
+
 def volume_folder(instance: Instance, name: str) -> str:
     """Where a named volume's content is."""
     return instance.state("volumes", name, "_data")
 
 
-def remove_volumes(instance: Instance, names: Sequence[str]) -> None:
+def remove_volumes(instance: Instance, names: Set[str]) -> None:
     """Delete named volumes that no container mentions any more."""
-    used = set()
+    used: Set[str] = set()
     for each in records.names(instance):
-        record = records.read(instance, each)
-        used |= {row["source"] for row in (record.options["mounts"] if record else ()) if row["type"] == "volume"}
-    for name in set(names) - used:
+        used |= volume_names(records.read(instance, each))
+    for name in names - used:
         shutil.rmtree(instance.state("volumes", name), ignore_errors=True)
 
 
 def tidy(instance: Instance) -> None:
     """Remove the folders that have become empty with the last container."""
-    for folder in (instance.state("containers"), instance.state("volumes"), instance.run("containers")):
-        try:
-            os.rmdir(folder)
-        except OSError:
-            pass
+    files.remove_empty(instance.state("containers"), instance.state("volumes"), instance.run("containers"))
 
 
 def release(instance: Instance, name: str) -> None:
@@ -160,11 +160,7 @@ def _remove_run_folder(instance: Instance, name: str) -> None:
         mounts.unmount(mounted.target, mounts.MNT_DETACH | mounts.UMOUNT_NOFOLLOW)
     if os.path.isdir(folder):
         shutil.rmtree(folder)
-    for parent in (instance.run("containers"), instance.run("netns")):
-        try:
-            os.rmdir(parent)
-        except OSError:
-            pass
+    files.remove_empty(instance.run("containers"), instance.run("netns"))
 
 
 def stop(instance: Instance, name: str, signal_number: int, timeout: float) -> None:

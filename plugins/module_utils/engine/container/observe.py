@@ -39,7 +39,6 @@ class Observed(NamedTuple):
         remains: Whether there are parts of it that its status does not account for.
         options: For the comparison.
         network_drift: What of its network is not as declared and is no option's value.
-        memory: Bytes in use, and of these what can be given back at once; while it runs.
     """
 
     name: str
@@ -50,7 +49,6 @@ class Observed(NamedTuple):
     remains: bool = False
     options: Mapping[str, Any] = {}
     network_drift: Tuple[Difference, ...] = ()
-    memory: Optional[Tuple[int, int]] = None
 
 
 def observe(instance: Instance, desired: Desired) -> Observed:
@@ -84,7 +82,7 @@ def _observe(instance: Instance, desired: Desired) -> Observed:
     drift: Tuple[Difference, ...] = ()
     if desired.netns is not None and options["network_mode"] == desired.options["network_mode"]:
         drift = _network(instance, desired, desired.netns, record, options)
-    return seen._replace(options=options, network_drift=drift, memory=group.memory_in_use(instance.cgroup(name)))
+    return seen._replace(options=options, network_drift=drift)
 
 
 def _status(instance: Instance, name: str, record: Optional[records.Record], live: records.Live,

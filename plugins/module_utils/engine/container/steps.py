@@ -117,7 +117,7 @@ def _restart(work: Work, change: Change) -> None:
 
 def _remove(work: Work, _change: Change) -> None:
     lifecycle.release(work.instance, work.name)
-    volumes = [row["source"] for row in (work.record.options["mounts"] if work.record else ()) if row["type"] == "volume"]
+    volumes = lifecycle.volume_names(work.record)
     records.remove(work.instance, work.name)
     if not work.desired.keep_volumes:
         lifecycle.remove_volumes(work.instance, volumes)
@@ -132,10 +132,10 @@ def _collect(work: Work) -> None:
         garbage.collect(work.instance)
 
 
-def _recreate(work: Work, _change: Change) -> None:
+def _recreate(work: Work, change: Change) -> None:
     """Put a new container in the place of the old one, which is kept until all is well."""
     instance, old = work.instance, work.known()
-    lifecycle.stop(instance, work.name, old.options["stop_signal"], old.options["stop_timeout"] / 1000000)
+    _stop(work, change)
     kept = records.set_aside(instance, work.name)
 
     def restore() -> None:
@@ -145,7 +145,7 @@ def _recreate(work: Work, _change: Change) -> None:
             lifecycle.start(instance, old).close()
     work.undo.callback(restore)
     work.done.append(lambda: records.discard(kept))
-    _create(work, _change)
+    _create(work, change)
 
 
 def _update(work: Work, _change: Change) -> None:

@@ -18,6 +18,7 @@ from ..errors import EngineError, KernelError
 from ..instance import Instance
 from ..kernel import rtnetlink
 from ..kernel.netlink import Socket
+from ..store import files
 from . import addresses, firewall, hosts, leases, namespace, networks, publish, records, sysctls, turns
 from .ends import host_end
 from .networks import Network
@@ -286,10 +287,7 @@ def _settle_down(instance: Instance, sock: Socket, touched: Set[str], keep: Sequ
     hosts.refresh(instance, touched)
     if not state.networks:
         sysctls.give_back(instance, sock)
-        try:
-            os.rmdir(instance.run("network"))
-        except OSError:
-            pass
+        files.remove_empty(instance.run("network"))
 
 
 def _set_bridges(state: firewall.State) -> None:

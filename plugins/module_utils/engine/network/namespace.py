@@ -81,10 +81,7 @@ def remove(instance: Instance, name: str) -> bool:
     target = path(instance, name)
     found = mounts.unmount_if_mounted(target)
     found = files.remove(target) or found
-    try:
-        os.rmdir(instance.run("netns"))
-    except OSError:
-        pass
+    files.remove_empty(instance.run("netns"))
     return found
 
 

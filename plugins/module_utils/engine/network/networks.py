@@ -90,12 +90,8 @@ def save(instance: Instance, network: Network) -> None:
 def forget(instance: Instance, name: str) -> None:
     """Remove a network's record and its empty folders."""
     files.remove(path(instance, name))
-    for folder in (instance.state("networks", name, "leases"), instance.state("networks", name),
-                   instance.state("networks")):
-        try:
-            os.rmdir(folder)
-        except OSError:
-            pass
+    files.remove_empty(instance.state("networks", name, "leases"), instance.state("networks", name),
+                       instance.state("networks"))
 
 
 def settle(instance: Instance, request: Mapping[str, Any], sock: Socket,

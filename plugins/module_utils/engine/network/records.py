@@ -8,7 +8,6 @@ The firewall and the hosts files are made from these and the leases; what is tru
 
 from __future__ import annotations
 
-import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..instance import Instance
@@ -60,10 +59,7 @@ def save(instance: Instance, record: Record) -> None:
 def forget(instance: Instance, name: str) -> None:
     """Remove a record, and the folder with the last one."""
     files.remove(path(instance, name))
-    try:
-        os.rmdir(instance.state("netns"))
-    except OSError:
-        pass
+    files.remove_empty(instance.state("netns"))
 
 
 def _record(document: Any) -> Record:

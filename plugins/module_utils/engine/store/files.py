@@ -109,3 +109,12 @@ def remove(path: str) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def remove_empty(*folders: str) -> None:
+    """Remove those of the folders that are there and empty, in this order."""
+    for folder in folders:
+        try:
+            os.rmdir(folder)
+        except OSError:
+            pass
