@@ -8,12 +8,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: container_image
-short_description: Import, name and remove container images
+short_description: Pull, push, import, save, name and remove container images
 version_added: 1.0.0
 author: Coracle contributors (@coracle-containers)
 description:
-  - Brings an image into the host's store from an OCI image layout, an archive of one, an archive that C(docker save) has
-    written, or a root file system; gives it further names; removes it.
+  - Brings an image into the host's store from a registry, an OCI image layout, an archive of one, an archive that
+    C(docker save) has written, or a root file system; gives it further names; removes it.
   - The store is an OCI image layout itself, content by digest. Each layer is also made mountable, once, by its diff ID,
     and shared by all images that have it.
   - The digests of manifest, config, layers and their plain content are verified while they are read. When one is wrong,
@@ -24,21 +24,28 @@ options:
   name:
     description:
       - The image's name, as C([HOST[:PORT]/]PATH[:TAG][@DIGEST]). Without a host it belongs to C(docker.io), without a
-        tag it is C(latest), as in Docker.
+        tag it is C(latest), as in Docker. What a name without a host means can be changed in
+        F(/etc/coracle/registries.conf), see O(pull).
       - With O(state=tagged), O(state=absent), or O(state=present) without O(source), also an image ID, such as
         V(sha256:4bcff63911fc).
+      - Needed for every O(state) but V(loaded).
     type: str
-    required: true
     aliases: [reference]
   state:
     description:
-      - V(present) is an image of this name with the content of O(source). Without O(source) it must be in the store
-        already; layers of it that were lost are then made anew from their blobs.
+      - V(present) is an image of this name with the content of O(source). Without O(source) it comes from its registry,
+        as O(pull) says; layers of it that were lost are made anew from their blobs.
       - V(tagged) is an image in the store that has the names O(tags) too.
       - V(absent) is no such name. Content goes with it that no other name and no container uses. With an image ID, all
         names of the image go.
+      - V(saved) is a file or folder O(dest) that holds the image, and those of O(images).
+      - V(pushed) is the image at its registry, under O(name) or O(destination).
+      - V(unpushed) is no such name at the registry any more, be it O(name) or O(destination); the store is left as it is. A tag
+        goes alone, which needs the right to push at registries that only delete manifests, such as Debian's docker-registry.
+        A name with a digest and no tag is the manifest with all its tags.
+      - V(loaded) are all images of O(source) under the names that they have there.
     type: str
-    choices: [present, absent, tagged]
+    choices: [present, absent, tagged, saved, loaded, pushed, unpushed]
     default: present
   source:
     description:
@@ -66,8 +73,9 @@ options:
     type: str
   digest:
     description:
-      - The digest that the image must have, as C(sha256:) and 64 hexadecimal digits. It is that of the manifest or of
+      - The digest that the image must have, as C(sha256:) and 64 hexadecimal digits, or C(sha512:) and 128. It is that of the manifest or of
         the config (the image ID). For a root file system it is the diff ID of a folder or the digest of the tarball file.
+      - With O(state=unpushed) it is the one that the name must lead to at the registry.
       - When it has another, the task fails and nothing is changed.
     type: str
   tags:
@@ -76,6 +84,89 @@ options:
       - Changed live; read back from the store.
     type: list
     elements: str
+  dest:
+    description:
+      - With O(state=saved), absolute path of the file or folder on the managed host. Its folder must exist.
+      - Read back from the file itself; it is written anew when it holds another image, another name, another kind or is not
+        whole. The same images give the same bytes.
+    type: path
+  dest_type:
+    description:
+      - What O(dest) shall be. V(docker-archive) is a tar that C(docker load), Podman and skopeo take; it is an archive of an
+        OCI image layout too. V(oci-archive) is that alone. V(oci) is the folder of a layout; images are added to one that is
+        there.
+      - Of these the digests of manifest, config and layers are those of the image in the store.
+      - V(rootfs) is a tar of the files that a container of the image would see, as C(docker export) writes it; V(rootfs-folder)
+        is a folder with them. A folder that is there is only replaced if it is empty or was written in this way. One in which
+        anything was changed is written anew.
+    type: str
+    choices: [oci, oci-archive, docker-archive, rootfs, rootfs-folder]
+    default: docker-archive
+  images:
+    description:
+      - Further images that shall be in O(dest). Layers that several have are written once.
+    type: list
+    elements: str
+  destination:
+    description:
+      - With O(state=pushed), the complete name that the image shall have at the registry. When left out, it is O(name).
+      - Compared by the digest of the manifest there. What the registry has already is not sent, or is mounted there from a
+        repository that an image of the store with the same layer has come from.
+    type: str
+  compression:
+    description:
+      - With O(state=pushed), how layers are compressed on the way that are stored plain, such as those of root file systems;
+        by default zstd where the host has libzstd, else gzip, by isal where the host's Python has that. Layers that are stored
+        compressed are sent as they are, so that their digests stay.
+      - With O(state=saved), how the file as a whole is compressed; by default not at all, since layers mostly are.
+        Neither Docker nor skopeo seeks in a compressed archive.
+    type: str
+    choices: [none, gzip, zstd]
+  pull:
+    description:
+      - When to ask the registry for an image without O(source). V(missing) asks for what the store lacks. V(always) asks
+        each time which digest the name has now, which is one request, and pulls where it differs. V(newer) does so too,
+        but is content with the present image, and a warning, where the registry does not answer. V(never) does not ask.
+      - When the image that the name leads to at the registry is another one than the present one, the name is moved to it.
+      - Layers come several at once, and are verified and written while they come. What has come when a pull breaks off is
+        kept for a week, and the next run goes on from there.
+      - Mirrors, registries to be replaced or blocked, and plain HTTP are read from F(/etc/containers/registries.conf) and
+        F(/etc/containers/registries.conf.d), as containers-registries.conf(5) describes, and from
+        F(/etc/coracle/registries.conf), written in the same way. Only the last one can change what a name without host
+        means, by C(unqualified-search-registries) with one entry and by C([aliases]), so that a name means the same on
+        hosts with and without other tools.
+      - The variables C(http_proxy), C(https_proxy), C(all_proxy) and C(no_proxy) of the task's environment are heeded.
+    type: str
+    choices: [missing, always, newer, never]
+    default: missing
+  platform:
+    description:
+      - The platform that the image shall be for, such as V(linux/arm64/v8) or V(arm64). When left out it is the host's own.
+    type: str
+  verify:
+    description:
+      - What is demanded of an image before anything of it is unpacked; all of it must be satisfied, else the task fails and
+        the store stays as it was. An image that is in the store already is checked again, with each task that says so.
+      - To demand one image and no other, say its O(digest).
+      - Signatures are checked on the managed host by its OpenSSL (libcrypto).
+    type: dict
+    suboptions:
+      keys:
+        description:
+          - Public keys, one of which must have signed the image as C(cosign sign --key) does (ECDSA, RSA or Ed25519), either in
+            the manifest with the tag C(sha256-DIGEST.sig) or in a bundle that refers to the image. Each is PEM, or the absolute
+            path of such a file on the managed host. A signature of the index that names the image will do too.
+          - Only the image's digest is looked at; a name that was signed with it is not compared.
+        type: list
+        elements: str
+      policy:
+        description:
+          - Absolute path of a C(policy.json) as Podman and skopeo read it, such as V(/etc/containers/policy.json). What it
+            demands of the registry, repository or path that the image comes from is checked.
+          - Understood are C(insecureAcceptAnything), C(reject), and C(sigstoreSigned) with keys. An image of which anything else
+            is demanded is refused. Names that were signed are compared as C(signedIdentity) says; a bundle without a name is
+            no signature for it.
+        type: path
   layer_store:
     description:
       - In which form layers that are new to the store are made mountable. V(erofs) is one read-only file system image for
@@ -137,14 +228,23 @@ options:
 extends_documentation_fragment:
   - coracle.containers.attributes
   - coracle.containers.instance
+  - coracle.containers.registry
 notes:
-  - In check mode everything that would be imported is read and verified too, but nothing is written.
+  - In check mode everything that would be imported is read and verified too, but nothing is written. Of an image that
+    would be pulled, the manifest and the config are read, and RV(pull) says what would come.
 seealso:
   - module: coracle.containers.container_layer
   - module: coracle.containers.container_run
 """
 
 EXAMPLES = r"""
+- name: An image from a registry
+  coracle.containers.container_image:
+    name: registry.example.com/shop/web:1.4
+    pull: newer
+    username: deploy
+    password: "{{ registry_password }}"
+
 - name: An image from an archive that was copied to the host
   coracle.containers.container_image:
     name: registry.example.com/shop/web:1.4
@@ -171,11 +271,54 @@ EXAMPLES = r"""
     labels:
       org.opencontainers.image.title: web
 
+- name: An image that the key of the shop's builder has signed
+  coracle.containers.container_image:
+    name: registry.example.com/shop/web:1.4
+    verify:
+      keys: [/etc/pki/containers/shop.pub]
+      policy: /etc/containers/policy.json
+
 - name: A second name
   coracle.containers.container_image:
     name: web
     state: tagged
     tags: [web:stable]
+
+- name: Two images in one archive, for docker load, podman load or state=loaded elsewhere
+  coracle.containers.container_image:
+    name: web:stable
+    images: [worker:stable]
+    state: saved
+    dest: /srv/export/shop.tar
+
+- name: All images of an archive under the names that they have there
+  coracle.containers.container_image:
+    source: /srv/export/shop.tar
+    state: loaded
+
+- name: An image at the registry, under another name
+  coracle.containers.container_image:
+    name: web:stable
+    state: pushed
+    destination: registry.example.com/shop/web:1.4
+    username: builder
+    password: "{{ registry_password }}"
+
+- name: No such tag at the registry any more, if it still is what was tested
+  coracle.containers.container_image:
+    name: registry.example.com/shop/web:1.3
+    state: unpushed
+    digest: sha256:9d0b1a3e4c5f60718293a4b5c6d7e8f90123456789abcdef0123456789abcdef
+    username: builder
+    password: "{{ registry_password }}"
+
+- name: The files of an image, as one tarball
+  coracle.containers.container_image:
+    name: web:stable
+    state: saved
+    dest: /srv/export/web-rootfs.tar.zst
+    dest_type: rootfs
+    compression: zstd
 
 - name: Remove an image and what nothing else uses
   coracle.containers.container_image:
@@ -196,8 +339,9 @@ actions:
   contains:
     action:
       description:
-        - C(import) brings the image into the store or moves its name to another, C(mend) makes a lost layer anew, C(tag)
-          gives a name, C(remove) removes one, C(delete) deletes a layer that nothing uses any more.
+        - C(pull) and C(import) bring the image into the store or move its name to another, C(mend) makes a lost layer anew,
+          C(tag) gives a name, C(remove) removes one, C(delete) deletes a layer that nothing uses any more, C(save) writes
+          O(dest), C(push) sends the image to the registry, C(unpush) deletes a name there.
       type: str
     target:
       description: The name, or C(layer) and the diff ID.
@@ -223,10 +367,64 @@ diff:
       type: dict
       returned: always
   sample: {"before": {"tags": ["web:stable"]}, "after": {"tags": ["web:stable", "web:testing"]}}
+push:
+  description: With O(state=pushed), what was sent, or in check mode would be.
+  returned: when O(state=pushed) and changed
+  type: dict
+  contains:
+    registry:
+      description: Where to.
+      type: str
+    repository:
+      description: The repository there.
+      type: str
+    digest:
+      description: The digest of the manifest there; in check mode that of the image in the store.
+      type: str
+    size:
+      description: Bytes that were sent; in check mode of layers that will be compressed on the way the plain bytes.
+      type: int
 freed:
-  description: Bytes of the blobs that were deleted.
+  description: Bytes on the disk that deleting has freed.
   type: int
   returned: when O(state=absent) and changed
+pull:
+  description: What came from the registry, or in check mode would come.
+  type: dict
+  returned: when it was pulled
+  contains:
+    registry:
+      description: The registry's host.
+      type: str
+    repository:
+      description: The path there.
+      type: str
+    digest:
+      description: The digest that the name has there; of the index, where the image is for several platforms.
+      type: str
+    manifest_digest:
+      description: The digest of the manifest for the platform.
+      type: str
+    size:
+      description: Bytes of the layers that came.
+      type: int
+    layers:
+      description: The layers that the store lacked, lowest first.
+      type: list
+      elements: dict
+      contains:
+        diff_id:
+          description: The digest of the plain tar.
+          type: str
+        digest:
+          description: The digest of the blob.
+          type: str
+        size:
+          description: The blob's bytes.
+          type: int
+        present:
+          description: How many of them an earlier run had left.
+          type: int
 image:
   description: The image as it is after the task; in check mode as it is now.
   type: dict
@@ -283,6 +481,33 @@ image:
         shared:
           description: Whether another image or a container uses it too.
           type: bool
+    saved:
+      description: With O(state=saved), what O(dest) holds, or null where that is no whole image.
+      type: dict
+      contains:
+        path:
+          description: As O(dest).
+          type: str
+        kind:
+          description: As O(dest_type).
+          type: str
+        compression:
+          description: As O(compression).
+          type: str
+        images:
+          description: Digests of the manifests by name.
+          type: dict
+        size:
+          description: Bytes of the file, or of all files of the folder.
+          type: int
+    pushed:
+      description: With O(state=pushed), the C(name) at the registry, the C(digest) that it has there, and whether that is this
+        image (C(same)). With O(state=unpushed) the first two, and C(exists) is whether the registry has it.
+      type: dict
+    images:
+      description: With O(state=loaded), the images of O(source), each with the keys above.
+      type: list
+      elements: dict
 """
 
 from ansible_collections.coracle.containers.plugins.module_utils.contract import run
@@ -290,7 +515,10 @@ from ansible_collections.coracle.containers.plugins.module_utils.options.image i
 
 
 def main() -> None:
-    run("image", OPTIONS, required_if=[("state", "tagged", ("tags",))])
+    run("image", OPTIONS, required_if=[
+        ("state", "present", ("name",)), ("state", "absent", ("name",)), ("state", "tagged", ("name", "tags")),
+        ("state", "saved", ("name", "dest")), ("state", "loaded", ("source",)),
+        ("state", "pushed", ("name",)), ("state", "unpushed", ("name",))])
 
 
 if __name__ == "__main__":

@@ -81,6 +81,21 @@ options:
       - Whether the overlay refuses writes although it has an upper folder. Read back from the kernel's table of mounts.
     type: bool
     default: false
+  uidmap:
+    description:
+      - With O(state=mounted), by which user IDs the overlay shows the layers, as rows C(CONTAINER:HOST[:SIZE]), ID 0 of the
+        container among them. What belongs to ID 0 in the layers belongs to V(100000) at O(path) with V(0:100000:65536). Nothing is
+        copied or changed for it.
+      - A new O(upper) belongs to the mapped ID 0; one that is there must do so, since it holds the IDs of the host.
+      - Read back from the kernel's table of mounts, whose room limits it to some 180 characters together with O(gidmap). A change
+        mounts anew.
+    type: list
+    elements: str
+  gidmap:
+    description:
+      - The same of groups. By default O(uidmap), and the other way round.
+    type: list
+    elements: str
   dest:
     description:
       - The file that O(state=diff) writes, in a folder that exists. It is replaced at once or not at all.
@@ -132,6 +147,13 @@ EXAMPLES = r"""
     image: web
     path: /mnt/web-edit
     upper: /srv/web-edit
+
+- name: The files by the IDs that a user namespace has on the host
+  coracle.containers.container_layer:
+    state: mounted
+    image: web
+    path: /mnt/web-mapped
+    uidmap: ["0:100000:65536"]
 
 - name: Unmount it
   coracle.containers.container_layer:

@@ -13,6 +13,7 @@ from .. import values
 from ..engine.image import references
 from ..engine.plan import RECREATE
 from ..option import NOT_COMPARED, STRICT, UNORDERED, Option
+from .registry import PULL, REGISTRY
 
 _DIGEST = re.compile(r"^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})\Z")
 _PORT = re.compile(r"^(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?\Z")
@@ -23,6 +24,13 @@ def digest(value: Any) -> str:
     """A sha256 or sha512 digest."""
     if not _DIGEST.match(str(value)):
         raise ValueError("is no digest")
+    return str(value)
+
+
+def diff_id(value: Any) -> str:
+    """A sha256 digest, by which layers are kept."""
+    if not digest(value).startswith("sha256:"):
+        raise ValueError("is no sha256 digest")
     return str(value)
 
 
@@ -56,17 +64,32 @@ def _time(value: Any) -> str:
 
 
 OPTIONS = (
-    Option("name", required=True, parse=references.name_or_identity, form=references.FORM, compare=NOT_COMPARED,
+    Option("name", parse=references.name_or_identity, form=references.FORM, compare=NOT_COMPARED,
            aliases=("reference",)),
-    Option("state", default="present", choices=("present", "absent", "tagged"), compare=NOT_COMPARED),
+    Option("state", default="present", choices=("present", "absent", "tagged", "saved", "loaded", "pushed", "unpushed"),
+           compare=NOT_COMPARED),
     Option("source", type="path", compare=STRICT, disruption=RECREATE, parse=values.absolute_path,
            form="an absolute path on the managed host", read_from="refs/ and the manifest that the name points to"),
     Option("source_type", default="auto", choices=("auto", "oci", "oci-archive", "docker-archive", "rootfs"),
            compare=NOT_COMPARED),
     Option("source_reference", compare=NOT_COMPARED),
-    Option("digest", parse=digest, form="sha256: and 64 lower-case hexadecimal digits", compare=NOT_COMPARED),
+    Option("digest", parse=digest, form="sha256: and 64 lower-case hexadecimal digits, or sha512: and 128", compare=NOT_COMPARED),
     Option("tags", type="list", elements="str", parse=references.normal, form=references.FORM, compare=UNORDERED,
            read_from="refs/"),
+    Option("dest", type="path", parse=values.absolute_path, form="an absolute path on the managed host",
+           compare=NOT_COMPARED),
+    Option("dest_type", default="docker-archive", choices=("oci", "oci-archive", "docker-archive", "rootfs", "rootfs-folder"),
+           compare=NOT_COMPARED),
+    Option("images", type="list", elements="str", parse=references.name_or_identity, form=references.FORM,
+           compare=NOT_COMPARED),
+    Option("destination", parse=references.normal, form=references.FORM, compare=NOT_COMPARED),
+    Option("compression", choices=("none", "gzip", "zstd"), compare=NOT_COMPARED),
+    *PULL,
+    *REGISTRY,
+    Option("verify", type="dict", compare=NOT_COMPARED, options=(
+        Option("keys", type="list", elements="str", no_log=False, compare=NOT_COMPARED),
+        Option("policy", type="path", parse=values.absolute_path, form="an absolute path on the managed host",
+               compare=NOT_COMPARED))),
     Option("layer_store", default="auto", choices=("auto", "erofs", "directory"), compare=NOT_COMPARED),
     Option("entrypoint", type="list", elements="str", disruption=RECREATE, read_from="the image's config"),
     Option("cmd", type="list", elements="str", disruption=RECREATE, aliases=("command",),

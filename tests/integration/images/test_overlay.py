@@ -14,6 +14,7 @@ from ansible_collections.coracle.containers.plugins.module_utils.engine.errors i
 from ansible_collections.coracle.containers.plugins.module_utils.engine.kernel import mounts, namespaces
 from ansible_collections.coracle.containers.plugins.module_utils.engine.layer import diff, layers, overlay
 
+from hosts import loops
 from imagery import XATTRS, files, member, tar
 
 Store = Any
@@ -90,7 +91,7 @@ def test_two_overlays_do_not_see_each_other(store: Store, stack: Tuple[str, str]
         store.unmount(one)
         store.unmount(two)
     assert store.host.run(["grep", " - erofs ", "/proc/self/mountinfo"], check=False).stdout == ""
-    assert store.host.run(["losetup", "-a"]).stdout == ""
+    assert loops(store.host) == []
 
 
 def test_what_is_mounted_comes_from_the_kernel(store: Store, stack: Tuple[str, str]) -> None:

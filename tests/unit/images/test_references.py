@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from ansible_collections.coracle.containers.plugins.module_utils.engine.image import references
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 HEX = "a" * 64
 
@@ -55,3 +59,46 @@ def test_identity() -> None:
     assert references.identity("a" * 11) == references.identity("alpine") == ""
     assert references.name_or_identity(HEX) == "sha256:" + HEX
     assert references.name_or_identity("aaaaaaaaaaaa") == "docker.io/library/aaaaaaaaaaaa:latest"
+
+
+LABEL = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,6}[a-z0-9])?", fullmatch=True)
+HOST = st.one_of(st.just("localhost"), st.builds("{}.{}".format, LABEL, LABEL), st.builds("{}:{}".format, LABEL, st.integers(1, 65535)))
+PART = st.from_regex(r"[a-z0-9]{1,5}((\.|_|__|-{1,3})[a-z0-9]{1,5}){0,2}", fullmatch=True)
+PATH = st.lists(PART, min_size=1, max_size=4).map("/".join)
+TAG = st.one_of(st.just(""), st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}", fullmatch=True))
+DIGEST = st.one_of(st.just(""), st.just("sha256:" + HEX), st.just("sha512:" + "0" * 128))
+
+
+@given(HOST, PATH, TAG, DIGEST)
+def test_what_is_put_together_is_taken_apart(host: str, path: str, tag: str, digest: str) -> None:
+    """Every name that the grammar makes is read as what it was made of, and its complete form is itself."""
+    text = "%s/%s%s%s" % (host, path, tag and ":" + tag, digest and "@" + digest)
+    found = references.parse(text)
+    assert found == (host, path, tag or ("" if digest else "latest"), digest)
+    assert references.parse(str(found)) == found == references.parse(found.familiar)
+
+
+@given(PATH, TAG, DIGEST)
+def test_short_names_mean_one_place(path: str, tag: str, digest: str) -> None:
+    """A name without a host is at the one place that is configured; a complete one is not moved."""
+    text = path + (tag and ":" + tag) + (digest and "@" + digest)
+    assume(not references.parse(text).repository.startswith(path + "/") and not re.match(r"^[0-9a-f]{64}$", text)
+           and not ("." in path.partition("/")[0] and "/" in path) and not path.startswith("localhost/"))
+    plain = references.parse(text)
+    assert plain.host == "docker.io" and plain.path == (path if "/" in path else "library/" + path)
+    short = references.ShortNames("registry.example.com:5000/hub", {"app": "quay.io/team/app"})
+    moved = references.parse(text, short)
+    assert moved.repository == ("quay.io/team/app" if path == "app" else "registry.example.com:5000/hub/" + path)
+    assert (moved.tag, moved.digest) == (plain.tag, plain.digest)
+    assert references.parse(str(plain), short) == plain
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_name_or_none(text: str) -> None:
+    """Whatever is written is refused with a reason, or has a complete form that means the same."""
+    try:
+        found = references.parse(text)
+    except ValueError as error:
+        assert str(error)
+    else:
+        assert references.parse(str(found)) == found

@@ -148,6 +148,14 @@ def test_broken_archives(content: bytes, why: str) -> None:
         read(content)
 
 
+@pytest.mark.parametrize("length", [512 + 600, 512 + 700, 512 + 1024])
+def test_an_archive_that_ends_with_its_last_file(length: int) -> None:
+    """Without padding and without blocks of zeros, as umoci writes layers."""
+    assert read(tar(member("a", b"1" * 600))[:length]) == read(tar(member("a", b"1" * 600)))
+    with pytest.raises(Corrupt, match="cut short"):
+        read(tar(member("a", b"1" * 600))[:512 + 599])
+
+
 def header(**fields: Any) -> bytes:
     """One header with fields set as bytes, and a right checksum."""
     raw = bytearray(tar(member("a", b""))[:512])

@@ -16,7 +16,7 @@ from typing import BinaryIO, Callable, Collection, Dict, Iterator, Optional, Tup
 from ..errors import Corrupt, NotFound
 from ..store import blobs, streams
 
-OCI, OCI_ARCHIVE, DOCKER_ARCHIVE, ROOTFS = "oci", "oci-archive", "docker-archive", "rootfs"
+OCI, OCI_ARCHIVE, DOCKER_ARCHIVE, ROOTFS, ROOTFS_FOLDER = "oci", "oci-archive", "docker-archive", "rootfs", "rootfs-folder"
 _SMALL = 1 << 20
 _MOST_SMALL = 64 << 20
 _ARCHIVE_NAME = re.compile(rb"^(oci-layout|index\.json|manifest\.json|repositories|blobs(/.*)?|[0-9a-f]{64}"

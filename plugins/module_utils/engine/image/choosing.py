@@ -12,7 +12,7 @@ import re
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..errors import Corrupt, InvalidValue, NotFound
-from ..store import blobs
+from ..store import blobs, strict
 from . import manifests, references
 from .archives import DOCKER_ARCHIVE, Archive
 
@@ -75,6 +75,44 @@ def choose(archive: Archive, kind: str, wanted: Optional[str], name: str) -> Fou
     return _choose_oci(archive, wanted, name)
 
 
+def every(archive: Archive, kind: str) -> List[Tuple[Tuple[str, ...], Found]]:
+    """All images of an archive, each with the complete names that it has there; of those for several platforms, this host's.
+
+    Raises:
+        NotFound: It has none.
+        InvalidValue: One has no name.
+        Corrupt: A document is not what its digest says.
+    """
+    found: Dict[str, Tuple[List[str], Found]] = {}
+    if kind == DOCKER_ARCHIVE:
+        pairs = [(names, _found_docker(archive, *part)) for names, part in zip(*_docker_list(archive))]
+    else:
+        index = manifests.document(archive.read("index.json"), archive.path + ": index.json")
+        pairs = [(_full_titles(each), _found_oci(archive, each)) for each in index.get("manifests") or []
+                 if isinstance(each, dict)]
+    for titles, image in pairs:
+        found.setdefault(image.identity, ([], image))[0].extend(titles)
+    if not found:
+        raise _no_such_image(archive.path, None, [])
+    for identity, (titles, _image) in found.items():
+        if not titles:
+            raise InvalidValue("source", archive.path, "holds image %s, which has no name there" % identity,
+                               "Use state=present with a name and source_reference=%s" % identity)
+    try:
+        return [(tuple(sorted({references.normal(title) for title in titles})), image) for titles, image in found.values()]
+    except ValueError as error:
+        raise Corrupt("%s: a name of an image %s" % (archive.path, error), "Use state=present with a name")
+
+
+def _full_titles(entry: Dict[str, Any]) -> List[str]:
+    """The names of an entry that are more than a tag."""
+    notes = entry.get("annotations") or {}
+    if manifests.CONTAINERD_ANNOTATION in notes:
+        return [str(notes[manifests.CONTAINERD_ANNOTATION])]
+    title = str(notes.get(manifests.REFERENCE_ANNOTATION, ""))
+    return [title] if "/" in title or ":" in title else []
+
+
 def _choose_oci(archive: Archive, wanted: Optional[str], name: str) -> Found:
     where = archive.path
     index = manifests.document(archive.read("index.json"), where + ": index.json")
@@ -95,6 +133,12 @@ def _choose_oci(archive: Archive, wanted: Optional[str], name: str) -> Found:
         chosen = manifests.choose(fitting, where)
     else:
         chosen = fitting[0]
+    return _found_oci(archive, chosen)
+
+
+def _found_oci(archive: Archive, chosen: Dict[str, Any]) -> Found:
+    """The image that an entry of an index leads to."""
+    where = archive.path
     for _depth in range(4):
         described = manifests.descriptor(chosen, where)
         content = _blob(archive, described)
@@ -122,7 +166,7 @@ def _choose_oci(archive: Archive, wanted: Optional[str], name: str) -> Found:
                           "Fetch or make it again")
         layers.append(Source(path, diff_id, layer.digest, layer.media_type, layer.size))
     media_type = value.get("mediaType") or described.media_type or manifests.MANIFEST
-    return Found(described.digest, content, media_type, config, manifest.config.digest, tuple(layers), where)
+    return Found(blobs.of_bytes(content), content, media_type, config, manifest.config.digest, tuple(layers), where)
 
 
 def _blob_path(digest: str) -> str:
@@ -161,25 +205,33 @@ def _called(offered: List[Dict[str, Any]], wanted: str) -> List[Dict[str, Any]]:
     return found or [each for each in offered if full.tag in _titles(each)]
 
 
+def _docker_list(archive: Archive) -> Tuple[List[List[str]], List[Tuple[str, List[str]]]]:
+    """Of each image of a Docker archive its names, and the files of its config and its layers."""
+    try:
+        offered = strict.loads(archive.read("manifest.json"))
+        return ([[str(tag) for tag in each.get("RepoTags") or []] for each in offered],
+                [(str(each["Config"]), [str(layer) for layer in each["Layers"]]) for each in offered])
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise Corrupt("%s: manifest.json is not as 'docker save' writes it" % archive.path, "Make the archive again")
+
+
 def _choose_docker(archive: Archive, wanted: Optional[str], name: str) -> Found:
     where = archive.path
-    try:
-        import json  # pylint: disable=import-outside-toplevel
-        offered = json.loads(archive.read("manifest.json"))
-        titles = [[str(tag) for tag in each.get("RepoTags") or []] for each in offered]
-        parts = [(str(each["Config"]), [str(layer) for layer in each["Layers"]]) for each in offered]
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise Corrupt("%s: manifest.json is not as 'docker save' writes it" % where, "Make the archive again")
+    titles, parts = _docker_list(archive)
     fitting = [at for at, tags in enumerate(titles) if _same_name(tags, wanted or name)
                or (wanted and blobs.is_digest(wanted) and wanted[7:] in parts[at][0])]
     if not fitting and not wanted:
-        fitting = list(range(len(offered)))
+        fitting = list(range(len(parts)))
     if not fitting:
         raise _no_such_image(where, wanted, [tag for tags in titles for tag in tags])
     if len({parts[at][0] for at in fitting}) > 1:
         raise InvalidValue("source_reference", wanted, "does not say which of %d images of %s is meant"
                            % (len(fitting), where), "Give one of: %s" % _listed([t for tags in titles for t in tags]))
-    config_name, layer_names = parts[fitting[0]]
+    return _found_docker(archive, *parts[fitting[0]])
+
+
+def _found_docker(archive: Archive, config_name: str, layer_names: List[str]) -> Found:
+    where = archive.path
     config = archive.read(config_name)
     found = blobs.of_bytes(config)
     match = _HEX.search(config_name)

@@ -10,8 +10,8 @@ from typing import Any, Dict, FrozenSet, Iterator, NamedTuple, Set, Tuple
 
 from ..errors import EngineError
 from ..instance import Instance
-from ..layer import layers
-from ..store import blobs, files, locks, notes
+from ..layer import forms, layers
+from ..store import blobs, files, leases, notes
 from . import images
 
 
@@ -21,19 +21,25 @@ class Unused(NamedTuple):
     Attributes:
         layers: Diff IDs.
         blobs: Digests.
-        size: Bytes of the blobs.
+        parts: What broken off imports and downloads have left in C(ingest/).
+        size: Bytes that all of it takes on the disk.
+        sizes: Those of each layer and blob.
     """
 
     layers: Tuple[str, ...]
     blobs: Tuple[str, ...]
-    size: int
+    parts: Tuple[leases.Part, ...] = ()
+    size: int = 0
+    sizes: Dict[str, int] = {}
 
 
-def layer_users(instance: Instance, without: FrozenSet[str] = frozenset()) -> Dict[str, Set[str]]:
+def layer_users(instance: Instance, without: FrozenSet[str] = frozenset(),
+                without_containers: FrozenSet[str] = frozenset()) -> Dict[str, Set[str]]:
     """Who uses each layer: names of images, and containers as C(container NAME).
 
     Args:
         without: Complete names of images that do not count.
+        without_containers: Names of containers that do not count.
     """
     users: Dict[str, Set[str]] = {}
     for entry in images.entries(instance):
@@ -46,6 +52,8 @@ def layer_users(instance: Instance, without: FrozenSet[str] = frozenset()) -> Di
         for diff_id in found.diff_ids:
             users.setdefault(diff_id, set()).add(entry.reference)
     for name, record in containers(instance):
+        if name in without_containers:
+            continue
         for diff_id in record.get("diff_ids") or ():
             users.setdefault(diff_id, set()).add("container " + name)
     return users
@@ -66,10 +74,17 @@ def containers(instance: Instance) -> Iterator[Tuple[str, Dict[str, Any]]]:
             yield name, record
 
 
-def unused(instance: Instance, without: FrozenSet[str] = frozenset()) -> Unused:
-    """What could be removed if these names were gone. Reads only."""
-    users = layer_users(instance, without)
-    marked: Set[str] = set()
+def unused(instance: Instance, without: FrozenSet[str] = frozenset(), without_containers: FrozenSet[str] = frozenset(),
+           resumable_for: float = leases.KEPT_FOR, content: bool = True) -> Unused:
+    """What could be removed if these names and containers were gone.
+
+    Args:
+        resumable_for: Seconds for which the parts of broken off downloads are kept.
+        content: Whether layers and blobs count; else only parts do.
+    """
+    users = layer_users(instance, without, without_containers)
+    leased = leases.digests(instance)
+    marked: Set[str] = set(leased)
     for entry in images.entries(instance):
         if entry.reference in without:
             continue
@@ -81,45 +96,39 @@ def unused(instance: Instance, without: FrozenSet[str] = frozenset()) -> Unused:
         marked.add(found.id)
         marked.update(digest for _type, digest, _size in found.layers)
     doomed = []
-    for diff_id in layers.every(instance):
+    for diff_id in layers.every(instance) if content else ():
         record = layers.find(instance, diff_id)
-        if diff_id in users or (record is not None and record.kept):
+        if diff_id in users or diff_id in leased or (record is not None and record.kept):
             if record is not None and record.blob:
                 marked.add(record.blob)
         else:
             doomed.append(diff_id)
-    gone = tuple(sorted(digest for digest in blobs.every(instance) if digest not in marked))
-    return Unused(tuple(doomed), gone, sum(blobs.size(instance, digest) or 0 for digest in gone))
+    gone = tuple(sorted(digest for digest in blobs.every(instance) if content and digest not in marked))
+    parts = tuple(part for part in leases.leftovers(instance) if not part.resumable or part.age > resumable_for)
+    sizes = {diff_id: layers.usage(instance, diff_id) for diff_id in doomed}
+    for digest in gone:  # a plain layer is its own blob
+        sizes[digest] = sizes.get(digest, 0) + files.usage(blobs.path(instance, digest))
+    return Unused(tuple(doomed), gone, parts, sum(sizes.values()) + sum(part.size for part in parts), sizes)
 
 
-def collect(instance: Instance) -> Unused:
-    """Remove what nothing uses; waits until no import is under way."""
+def collect(instance: Instance, resumable_for: float = leases.KEPT_FOR, content: bool = True) -> Unused:
+    """Remove what nothing uses and nobody has leased; one unlink for a layer and one for its blob."""
     from ..layer import overlay  # pylint: disable=import-outside-toplevel
     if not os.path.isdir(instance.state("layers")):
-        return Unused((), (), 0)
-    with locks.held(instance, "store", "content"):
-        found = unused(instance)
+        return Unused((), ())
+    with leases.content(instance, shared=False):
+        leases.digests(instance, tidy=True)
+        found = unused(instance, resumable_for=resumable_for, content=content)
         if found.layers:
             overlay.sweep(instance)
         for diff_id in found.layers:
             layers.discard_forms(instance, diff_id)
         for digest in found.blobs:
             blobs.remove(instance, digest)
-        clear_ingest(instance)
+        for part in found.parts:
+            forms.remove(part.path)
         notes.forget_all_but(instance, {*layers.every(instance), *blobs.every(instance)})
     return found
-
-
-def clear_ingest(instance: Instance) -> None:
-    """Delete what interrupted imports left; the caller holds the store's lock, so none is under way."""
-    import shutil  # pylint: disable=import-outside-toplevel
-    folder = instance.state("ingest")
-    for name in os.listdir(folder):
-        path = os.path.join(folder, name)
-        if os.path.isdir(path):
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            files.remove(path)
 
 
 def users_of(instance: Instance, diff_ids: Tuple[str, ...], own: FrozenSet[str]) -> Dict[str, bool]:

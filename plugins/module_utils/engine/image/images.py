@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..errors import Conflict, NotFound
 from ..instance import Instance
@@ -56,13 +56,18 @@ class Image(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """What a name points to."""
+    """What a name points to.
+
+    Attributes:
+        remote: Digest that the name had at its registry when it was pulled, of an index perhaps; empty if it was not.
+    """
 
     reference: str
     media_type: str
     digest: str
     size: int
     imported: float
+    remote: str = ""
 
 
 def find(instance: Instance, reference: str) -> Optional[Image]:
@@ -93,6 +98,16 @@ def need(instance: Instance, reference: str) -> Image:
         raise NotFound("image '%s' is not in %s" % (reference, instance.state_root),
                        "Import it with coracle.containers.container_image", image=reference)
     return found
+
+
+def incomplete(instance: Instance, name: str, diff_ids: Sequence[str]) -> None:
+    """Refuse an image whose layers are not all there.
+
+    Raises:
+        NotFound: Always.
+    """
+    raise NotFound("image '%s': layer %s is not in %s" % (name, diff_ids[0], instance.state("layers")),
+                   "Mend it with coracle.containers.container_image and state=present, or import it again", image=name)
 
 
 def load(instance: Instance, entry: Entry) -> Image:
@@ -155,24 +170,34 @@ def _entry(value: Any) -> Optional[Entry]:
         return None
     described = value["manifest"]
     return Entry(value["reference"], described["mediaType"], described["digest"], described["size"],
-                 value.get("imported", 0.0))
+                 value.get("imported", 0.0), value.get("remote", ""))
 
 
-def point(instance: Instance, reference: str, media_type: str, digest: str, size: int) -> None:
+def point(instance: Instance, reference: str, media_type: str, digest: str, size: int, remote: str = "") -> None:
     """Let a complete name point to a manifest that is in the store, from now on."""
     import time  # pylint: disable=import-outside-toplevel
-    files.write_json(entry_path(instance, reference), {
-        "reference": reference, "imported": time.time(),
-        "manifest": {"mediaType": media_type, "digest": digest, "size": size}})
-    write_index(instance)
+
+    from ..store import locks  # pylint: disable=import-outside-toplevel
+    entry = Entry(reference, media_type, digest, size, time.time(), remote)
+    with locks.held(instance, "store", "index"):
+        every = {each.reference: each for each in entries(instance)}
+        every[reference] = entry
+        files.write_together({
+            entry_path(instance, reference): files.encode_json({
+                "reference": reference, "imported": entry.imported, "remote": remote,
+                "manifest": {"mediaType": media_type, "digest": digest, "size": size}}),
+            instance.state("index.json"): _index(every.values())})
 
 
 def forget(instance: Instance, reference: str) -> bool:
-    """Remove a complete name; what it pointed to stays until it is collected. Says whether it was there."""
+    """Remove a complete name; says whether it was there.
+
+    What it pointed to stays until it is collected; C(index.json) is the caller's to write after that, since on a full
+    disk there may be no room for it before.
+    """
     gone = files.remove(entry_path(instance, reference))
     if gone:
         files.sync_folder(instance.state("refs"))
-        write_index(instance)
     return gone
 
 
@@ -180,8 +205,12 @@ def write_index(instance: Instance) -> None:
     """Write C(index.json), derived from the names, so that other tools can read the store as an OCI image layout."""
     from ..store import locks  # pylint: disable=import-outside-toplevel
     with locks.held(instance, "store", "index"):
-        files.write_json(instance.state("index.json"), {
-            "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
-            "manifests": [{"mediaType": each.media_type, "digest": each.digest, "size": each.size,
-                           "annotations": {"org.opencontainers.image.ref.name": each.reference}}
-                          for each in entries(instance)]})
+        files.write(instance.state("index.json"), _index(entries(instance)))
+
+
+def _index(every: Iterable[Entry]) -> bytes:
+    return files.encode_json({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [{"mediaType": each.media_type, "digest": each.digest, "size": each.size,
+                       "annotations": {"org.opencontainers.image.ref.name": each.reference}}
+                      for each in sorted(every, key=lambda entry: entry.reference)]})

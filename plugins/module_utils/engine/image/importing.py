@@ -9,21 +9,27 @@ archive with one wrong digest leaves the store as it was.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+import json
+from contextlib import ExitStack, contextmanager
+from typing import Any, Callable, Collection, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ..errors import Corrupt
 from ..instance import Instance
 from ..layer import layers
-from ..store import blobs, locks
+from ..store import blobs, leases, locks
 from . import archives, choosing, images, manifests
 
 
-class Additions:
-    """What an import has added so far."""
+class Additions(layers.Noted):
+    """What an import has added so far.
 
-    def __init__(self, instance: Instance) -> None:
+    Args:
+        resumable: Whether the blobs stay behind as parts when it fails, for the next run.
+    """
+
+    def __init__(self, instance: Instance, resumable: bool = False) -> None:
         self._instance = instance
+        self.resumable = resumable
         self._blobs: List[str] = []
         self._layers: List[str] = []
 
@@ -41,15 +47,37 @@ class Additions:
         for diff_id in self._layers:
             layers.discard_forms(self._instance, diff_id)
         for digest in self._blobs:
-            blobs.remove(self._instance, digest)
+            if self.resumable:
+                blobs.put_back(self._instance, digest)
+            else:
+                blobs.remove(self._instance, digest)
 
 
 @contextmanager
-def additions(instance: Instance) -> Iterator[Additions]:
-    """An import under way: nothing is collected meanwhile, and a failure leaves nothing behind."""
+def locked(instance: Instance, diff_ids: Collection[str]) -> Iterator[None]:
+    """Hold the locks of layers, so that two who need the same do the work once.
+
+    They are taken in the order of their names, so that no two wait for each other, before C(additions) and let go after it:
+    whoever has waited finds what succeeded, and nothing that is about to be taken back.
+    """
+    with ExitStack() as guards:
+        for diff_id in sorted(set(diff_ids)):
+            guards.enter_context(locks.held(instance, "layer", diff_id))
+        yield
+
+
+@contextmanager
+def additions(instance: Instance, digests: Optional[Collection[str]] = None,
+              resumable: bool = False) -> Iterator[Additions]:
+    """An import under way: nothing that it needs is collected meanwhile, and a failure leaves nothing behind.
+
+    Args:
+        digests: Of all blobs and layers that it will use; C(None) where they show on the way: then a collection waits.
+        resumable: As of C(Additions).
+    """
     blobs.prepare(instance)
-    with locks.held(instance, "store", "content", shared=True):
-        added = Additions(instance)
+    with leases.content(instance, shared=True) if digests is None else leases.held(instance, digests):
+        added = Additions(instance, resumable)
         try:
             yield added
         except BaseException:
@@ -59,7 +87,7 @@ def additions(instance: Instance) -> Iterator[Additions]:
 
 def add_layer(instance: Instance, added: Additions, chunks: Callable[[], Iterator[bytes]], name: str, digest: str,
               diff_id: str, wanted: str, lowers: Sequence[str]) -> Tuple[str, str, int]:
-    """Store a layer whose diff ID is known, unless the store has it; two imports at once do the work once.
+    """Store a layer whose lock the caller holds, unless the store has it.
 
     Args:
         chunks: Begins to read it.
@@ -68,27 +96,23 @@ def add_layer(instance: Instance, added: Additions, chunks: Callable[[], Iterato
 
     Returns: Media type, digest and bytes of its blob.
     """
-    with locks.held(instance, "layer", diff_id):
-        found = layers.find(instance, diff_id)
-        if found is None:
-            had = bool(digest) and blobs.size(instance, digest) is not None
-            added.layer(diff_id)
-            found = layers.ingest(instance, chunks(), name, digest or None, diff_id, wanted, lowers)
-            added.blob(found.blob, not had)
-        elif found.blob not in (digest or found.blob) or blobs.size(instance, found.blob) is None:
-            return _another_blob(instance, added, chunks(), name, digest, diff_id)
-        return found.media_type, found.blob, found.blob_size
+    found = layers.find(instance, diff_id)
+    if found is None:
+        found = layers.ingest(instance, chunks(), name, digest or None, diff_id, wanted, lowers, noted=added)
+    elif found.blob not in (digest or found.blob) or blobs.size(instance, found.blob) is None:
+        return another_blob(instance, added, chunks(), name, digest, diff_id)
+    return found.media_type, found.blob, found.blob_size
 
 
-def _another_blob(instance: Instance, added: Additions, chunks: Iterator[bytes], name: str, digest: str,
-                  diff_id: str) -> Tuple[str, str, int]:
+def another_blob(instance: Instance, added: Additions, chunks: Iterator[bytes], name: str, digest: str,
+                 diff_id: str) -> Tuple[str, str, int]:
     """Store a blob of a layer that can be mounted already: the same tar, perhaps compressed in another way."""
     import hashlib  # pylint: disable=import-outside-toplevel
 
     from ..store import streams  # pylint: disable=import-outside-toplevel
     heads = []  # type: List[bytes]
     plain = hashlib.sha256()
-    with blobs.Writer(instance) as writer:
+    with blobs.Writer(instance, blobs.split(digest)[0] if digest else "sha256") as writer:
 
         def stored() -> Iterator[bytes]:
             for chunk in chunks:
@@ -110,7 +134,10 @@ def _another_blob(instance: Instance, added: Additions, chunks: Iterator[bytes],
 def import_archive(instance: Instance, archive: archives.Archive, found: choosing.Found, reference: str,
                    wanted: str) -> None:
     """Store the chosen image of an archive and let a complete name point to it."""
-    with additions(instance) as added:
+    manifest = blobs.of_bytes(found.manifest) if found.manifest else ""
+    known = {manifest, found.config_digest} | {each.diff_id for each in found.layers} | {each.digest for each in found.layers}
+    with locked(instance, [each.diff_id for each in found.layers]), \
+            additions(instance, None if "" in known else known) as added:
         archive.expand(instance.state("ingest"))
         stored = []
         below = []  # type: List[str]
@@ -121,8 +148,8 @@ def import_archive(instance: Instance, archive: archives.Archive, found: choosin
                                                  wanted, below)
             stored.append(manifests.Descriptor(media_type, digest, size))
             below.append(layer.diff_id)
-        _conclude(instance, added, reference, found.manifest or manifests.make(found.config, stored),
-                  found.manifest_type, found.config)
+        conclude(instance, added, reference, found.manifest or manifests.make(found.config, stored),
+                 found.manifest_type, found.config)
 
 
 def rehearse_archive(instance: Instance, archive: archives.Archive, found: choosing.Found) -> None:
@@ -153,18 +180,13 @@ def import_root(instance: Instance, chunks: Iterator[bytes], label: str, digest:
         digest: What the stream's digest shall be, or C(None).
         make_config: The config for the layer's diff ID.
     """
-    with additions(instance) as added:
-        before = set(layers.every(instance))
-        had = set(blobs.every(instance))
-        layer = layers.ingest(instance, chunks, label, digest, None, wanted)
-        if layer.diff_id not in before:
-            added.layer(layer.diff_id)
-        added.blob(layer.blob, layer.blob not in had)
+    with ExitStack() as guards, additions(instance) as added:
+        layer = layers.ingest(instance, chunks, label, digest, None, wanted, noted=added, guards=guards)
         if not layer.entries:
             raise Corrupt("%s holds no file" % label, "Give a root file system")
         config = manifests.encode(make_config(layer.diff_id))
         manifest = manifests.make(config, [manifests.Descriptor(layer.media_type, layer.blob, layer.blob_size)])
-        _conclude(instance, added, reference, manifest, manifests.MANIFEST, config)
+        conclude(instance, added, reference, manifest, manifests.MANIFEST, config)
     return layer
 
 
@@ -173,12 +195,14 @@ def store_image(instance: Instance, added: Additions, config: Dict[str, Any],
     """Make an image of layers whose blobs are in the store: (media type, digest, bytes), lowest first."""
     encoded = manifests.encode(config)
     manifest = manifests.make(encoded, [manifests.Descriptor(*each) for each in stack])
-    _conclude(instance, added, reference, manifest, manifests.MANIFEST, encoded)
+    conclude(instance, added, reference, manifest, manifests.MANIFEST, encoded)
 
 
-def _conclude(instance: Instance, added: Additions, reference: str, manifest: bytes, media_type: str,
-              config: bytes) -> None:
-    for content in (config, manifest):
-        digest, fresh = blobs.put(instance, content)
+def conclude(instance: Instance, added: Additions, reference: str, manifest: bytes, media_type: str,
+             config: bytes, remote: str = "") -> None:
+    """Store an image's documents, whose layers are there, and let a complete name point to it."""
+    named = json.loads(manifest)["config"]["digest"]
+    for content, algorithm in ((config, blobs.split(named)[0]), (manifest, "sha256")):
+        digest, fresh = blobs.put(instance, content, algorithm)
         added.blob(digest, fresh)
-    images.point(instance, reference, media_type, digest, len(manifest))
+    images.point(instance, reference, media_type, digest, len(manifest), remote)

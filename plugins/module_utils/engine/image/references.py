@@ -5,13 +5,14 @@
 
 The grammar is that of the distribution reference (distribution/reference,
 regexp.go, as Docker, containerd and Podman use it); a name without a host means
-Docker Hub, and one without tag and digest means C(latest), as in Docker.
+Docker Hub (or what F(/etc/coracle/registries.conf) says), and one without tag and digest means C(latest), as in Docker.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from typing import NamedTuple
+from typing import Mapping, NamedTuple, Optional
 
 DEFAULT_HOST = "docker.io"
 DEFAULT_NAMESPACE = "library"
@@ -61,8 +62,23 @@ class Reference(NamedTuple):
         return text
 
 
-def parse(text: str) -> Reference:
+class ShortNames(NamedTuple):
+    """What names without a host mean.
+
+    Attributes:
+        registry: Stands in front of them, perhaps with the beginning of a path; empty for Docker Hub.
+        aliases: Names of repositories by such a name, for those that are elsewhere.
+    """
+
+    registry: str = ""
+    aliases: Mapping[str, str] = {}
+
+
+def parse(text: str, short: Optional[ShortNames] = None) -> Reference:
     """The complete form of a name.
+
+    Args:
+        short: What it means without a host; Docker's reading by default.
 
     Raises:
         ValueError: It is none; the text says why.
@@ -82,6 +98,8 @@ def parse(text: str) -> Reference:
     first, slash_found, path = rest.partition("/")
     if slash_found and ("." in first or ":" in first or first == "localhost" or first.lower() != first):
         host = first
+    elif short is not None and (rest in short.aliases or short.registry):
+        return _elsewhere(rest, tag, digest, short)
     else:
         host, path = DEFAULT_HOST, rest
     if host in ("index.docker.io", "registry-1.docker.io"):
@@ -99,9 +117,27 @@ def parse(text: str) -> Reference:
     return Reference(host, path, tag, digest)
 
 
+def _elsewhere(name: str, tag: str, digest: str, short: ShortNames) -> Reference:
+    parse(name)  # with an error that names what was written
+    try:
+        found = parse(short.aliases.get(name) or "%s/%s" % (short.registry, name))
+    except ValueError as error:
+        raise ValueError("means a name that %s" % error)
+    return found._replace(tag=tag or ("" if digest else found.tag), digest=digest)
+
+
+def short_names() -> ShortNames:
+    """What this host's own file says about names without a host."""
+    from ..registry import configuration  # pylint: disable=import-outside-toplevel
+    if not os.path.exists(configuration.OWN_CONFIGURATION):
+        return ShortNames()
+    found = configuration.configuration()
+    return ShortNames(found.registry, found.aliases)
+
+
 def normal(text: str) -> str:
-    """The complete form as text; for option tables."""
-    return str(parse(str(text)))
+    """The complete form as text, as this host reads it; for option tables."""
+    return str(parse(str(text), short_names()))
 
 
 def identity(text: str) -> str:

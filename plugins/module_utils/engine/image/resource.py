@@ -12,8 +12,9 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 from ..errors import Corrupt, InvalidValue, NotFound
 from ..instance import Instance
 from ..plan import RECREATE, Change, Difference, Plan
+from ..registry.access import access_of
 from ..store import blobs, notes
-from . import archives, choosing, garbage, images, importing, references, rootfs
+from . import archives, choosing, garbage, images, importing, platforms, references, remote, rootfs
 
 
 class Desired(NamedTuple):
@@ -27,6 +28,8 @@ class Desired(NamedTuple):
         found: The image that was chosen in an archive.
         params: As given.
         options: What is compared.
+        offer: What is to be pulled, or C(None).
+        warnings: What a person should know.
     """
 
     state: str
@@ -37,6 +40,8 @@ class Desired(NamedTuple):
     found: Optional[choosing.Found]
     params: Mapping[str, Any]
     options: Dict[str, Any]
+    offer: Optional[remote.Offer] = None
+    warnings: Tuple[str, ...] = ()
 
 
 class Observed(NamedTuple):
@@ -55,13 +60,33 @@ class Observed(NamedTuple):
     options: Dict[str, Any]
 
 
+def _apart(state: str) -> Any:
+    """The file that has this module's functions for a state, or C(None) where they are below."""
+    if state == "saved":
+        from . import saved  # pylint: disable=import-outside-toplevel
+        return saved
+    if state == "loaded":
+        from . import loaded  # pylint: disable=import-outside-toplevel
+        return loaded
+    if state == "pushed":
+        from . import pushed  # pylint: disable=import-outside-toplevel
+        return pushed
+    if state == "unpushed":
+        from . import unpushed  # pylint: disable=import-outside-toplevel
+        return unpushed
+    return None
+
+
 def key(params: Mapping[str, Any]) -> str:
     """The name; what two names share is locked by digest."""
-    return str(params["name"])
+    return str(params["name"] or params["source"])
 
 
-def resolve(instance: Instance, params: Mapping[str, Any]) -> Desired:
+def resolve(instance: Instance, params: Mapping[str, Any]) -> Any:
     """Check the options against one another and the source; choose the image in an archive."""
+    apart = _apart(params["state"])
+    if apart is not None:
+        return apart.resolve(instance, params)
     state, name, path = params["state"], params["name"], params["source"]
     tags = tuple(dict.fromkeys(params["tags"] or ()))
     options = {}  # type: Dict[str, Any]
@@ -70,12 +95,24 @@ def resolve(instance: Instance, params: Mapping[str, Any]) -> Desired:
     kind = found = None
     if state != "present" or not path:
         _no_config(params, "only makes sense with a root file system as source")
-        return Desired(state, name, tags, None, None, None, params, options)
+        plain = Desired(state, name, tags, None, None, None, params, options)
+        if state != "present":
+            return plain
+        platform = platforms.parse(params["platform"]) if params["platform"] else None
+        finding = remote.find(instance, name, params["pull"], access_of(params), platform, params["digest"] or "")
+        if params["verify"] is not None:
+            _verify_remote(instance, params, finding)
+        return plain._replace(offer=finding.offer, warnings=finding.warnings)
     if references.identity(name):
         raise InvalidValue("name", name, "is an image ID", "Give the name that the image shall have")
     kind = params["source_type"]
     kind = archives.detect(path) if kind == "auto" else _existing(path, kind)
     if kind == archives.ROOTFS:
+        if params["verify"] is not None:
+            raise InvalidValue("verify", params["verify"], "cannot be used for a root file system, which nobody can sign",
+                               "Say its digest")
+        if params["digest"] and not params["digest"].startswith("sha256:"):
+            raise InvalidValue("digest", params["digest"], "is of another kind than root file systems are compared by", "Give sha256")
         options.update({option: params[option] or None for option in rootfs.CONFIG_OPTIONS})
         for option in ("exposed_ports", "volumes"):
             options[option] = sorted(options[option]) if options[option] else None
@@ -95,10 +132,46 @@ def resolve(instance: Instance, params: Mapping[str, Any]) -> Desired:
             found = choosing.choose(archive, kind, params["source_reference"], name)
         finally:
             archive.close()
-        if params["digest"] and params["digest"] not in (found.identity, found.config_digest):
+        wanted = params["digest"]
+        if wanted and wanted not in (found.identity, found.config_digest) and not (
+                found.manifest and wanted == blobs.of_bytes(found.manifest, blobs.split(wanted)[0])):
             raise blobs.mismatch("%s: image %s" % (path, name), params["digest"], found.identity)
+        if params["verify"] is not None:
+            verify_found(params["verify"], path, kind, name, found)
         options["source"] = found.identity
     return Desired(state, name, tags, path, kind, found, params, options)
+
+
+def _verify_remote(instance: Instance, params: Mapping[str, Any], finding: remote.Finding) -> None:
+    """Check what would be pulled, or what is there, against what the task demands of images."""
+    from ..registry import client  # pylint: disable=import-outside-toplevel
+    from . import attached, trust  # pylint: disable=import-outside-toplevel
+    if finding.image is None:
+        return
+    offer, name = finding.offer, params["name"]
+    if references.identity(name):
+        raise InvalidValue("verify", params["verify"], "needs the name that the image has at its registry", "Give it as name")
+    if offer is not None:
+        digests = (offer.digest, offer.remote)
+    else:
+        entry = images.entry_of(instance, name)
+        digests = (finding.image.manifest_digest, entry.remote if entry else "")
+    reference = references.parse(name)
+    with client.Session(access_of(params)) as session:
+        trust.demand(params["verify"], "docker", name, name, tuple(dict.fromkeys(filter(None, digests))),
+                     attached.AtRegistry(session.repository(reference.host, reference.path)))
+
+
+def verify_found(verify: Mapping[str, Any], path: str, kind: str, name: str, found: choosing.Found) -> None:
+    """Check an image of a layout or archive against what the task demands of images."""
+    from . import attached, trust  # pylint: disable=import-outside-toplevel
+    archive = archives.Archive(path)
+    try:
+        trust.demand(verify, kind, path if kind == archives.DOCKER_ARCHIVE else "%s:%s" % (path, name), name,
+                     (found.identity,), attached.Attached() if kind == archives.DOCKER_ARCHIVE else
+                     attached.InLayout(archive))
+    finally:
+        archive.close()
 
 
 def _existing(path: str, kind: str) -> str:
@@ -114,11 +187,14 @@ def _no_config(params: Mapping[str, Any], why: str) -> None:
             raise InvalidValue(option, params[option], why, "Leave it out")
 
 
-def observe(instance: Instance, desired: Desired) -> Observed:
+def observe(instance: Instance, desired: Any) -> Any:
     """Read the name, the image's documents, and which layers are there."""
+    apart = _apart(desired.state)
+    if apart is not None:
+        return apart.observe(instance, desired)
     image = images.find(instance, desired.name)
     if image is None:
-        if desired.state == "tagged" or (desired.state == "present" and desired.path is None):
+        if desired.state == "tagged" or (desired.state == "present" and desired.path is None and desired.offer is None):
             images.need(instance, desired.name)
         return Observed(None, (), None, {option: [] if option == "tags" else None for option in desired.options})
     options = {}  # type: Dict[str, Any]
@@ -129,7 +205,9 @@ def observe(instance: Instance, desired: Desired) -> Observed:
     if desired.state == "absent":
         return Observed(image, (), garbage.unused(instance, frozenset(_doomed(desired, image))), options)
     expected = desired.params["digest"]
-    if desired.path is None and expected and expected not in (image.id, image.manifest_digest):
+    entry = images.entry_of(instance, desired.name)
+    if desired.path is None and desired.offer is None and expected and expected not in (
+            image.id, image.manifest_digest, entry.remote if entry else ""):
         raise Corrupt("image '%s': expected digest %s, found %s" % (desired.name, expected, image.manifest_digest),
                       "Import the right one, or correct the digest")
     options["source"] = _identity(desired, image)
@@ -154,8 +232,11 @@ def _doomed(desired: Desired, image: images.Image) -> Tuple[str, ...]:
     return image.references if references.identity(desired.name) else (desired.name,)
 
 
-def plan(desired: Desired, observed: Observed, differences: Tuple[Difference, ...]) -> Plan:
-    """Import, mend, tag or remove."""
+def plan(desired: Any, observed: Any, differences: Tuple[Difference, ...]) -> Plan:
+    """Import, pull, mend, tag or remove."""
+    apart = _apart(desired.state)
+    if apart is not None:
+        return tuple(apart.plan(desired, observed, differences))
     image = observed.image
     steps: List[Change] = []
     if desired.state == "absent":
@@ -171,41 +252,56 @@ def plan(desired: Desired, observed: Observed, differences: Tuple[Difference, ..
             steps.append(Change("import", desired.name, "live" if image is None else RECREATE, content))
         elif observed.missing:
             steps.append(Change("import", desired.name))
+    elif desired.offer is not None and (image is None or observed.missing or image.manifest_digest != desired.offer.digest):
+        before = None if image is None else image.manifest_digest
+        steps.append(Change("pull", desired.name, "live" if image is None else RECREATE,
+                            (Difference("digest", before, desired.offer.digest, RECREATE),)))
     elif observed.missing:
         steps += [Change("mend", "layer " + diff_id) for diff_id in observed.missing]
     if desired.tags:
         absent = [tag for tag in desired.tags if image is None or tag not in observed.options["tags"]]
-        if any(step.action == "import" for step in steps):
+        if any(step.action in ("import", "pull") for step in steps):
             absent = list(desired.tags)
         steps += [Change("tag", tag, differences=tuple(each for each in differences if each.option == "tags"))
                   for tag in absent if tag != desired.name]
     return tuple(steps)
 
 
-def apply(instance: Instance, desired: Desired, observed: Observed, steps: Plan) -> Optional[Dict[str, Any]]:
+def apply(instance: Instance, desired: Any, observed: Any, steps: Plan) -> Optional[Dict[str, Any]]:
     """Carry the steps out."""
+    apart = _apart(desired.state)
+    if apart is not None:
+        return dict(apart.apply(instance, desired, observed, steps) or {})
     if desired.state == "absent":
         for step in steps:
             if step.action == "remove":
                 images.forget(instance, step.target)
         found = garbage.collect(instance)
+        images.write_index(instance)
         return {"freed": found.size}
-    actions = [step.action for step in steps]
-    if "import" in actions:
-        _import(instance, desired)
+    result = None
     for step in steps:
-        if step.action == "mend":
+        if step.action == "import":
+            _import(instance, desired)
+        elif step.action == "pull" and desired.offer is not None:
+            from . import pulling  # pylint: disable=import-outside-toplevel
+            result = {"pull": remote.describe(instance, desired.offer)}
+            pulling.pull(instance, desired.offer, desired.params["layer_store"])
+        elif step.action == "mend":
             _mend(instance, step.target.partition(" ")[2])
         elif step.action == "tag":
             image = images.need(instance, desired.name)
             images.point(instance, step.target, image.manifest_type, image.manifest_digest, image.manifest_size)
-    return None
+    return result
 
 
-def rehearse(instance: Instance, desired: Desired, _observed: Observed, steps: Plan) -> None:
-    """Verify what an import would read."""
+def rehearse(instance: Instance, desired: Any, observed: Any, steps: Plan) -> Optional[Dict[str, Any]]:
+    """Verify what an import would read; say what a pull would bring."""
+    apart = _apart(desired.state)
+    if apart is not None:
+        return apart.rehearse(instance, desired, observed, steps) if hasattr(apart, "rehearse") else None
     if "import" not in (step.action for step in steps):
-        return
+        return {"pull": remote.describe(instance, desired.offer)} if desired.offer is not None else None
     path = str(desired.path)
     if desired.found is not None:
         archive = archives.Archive(path)
@@ -216,6 +312,7 @@ def rehearse(instance: Instance, desired: Desired, _observed: Observed, steps: P
     elif not os.path.isdir(path):
         from ..layer import unpack  # pylint: disable=import-outside-toplevel
         unpack.verify(rootfs.chunks(path), path, desired.params["digest"])
+    return None
 
 
 def _import(instance: Instance, desired: Desired) -> None:
@@ -243,8 +340,11 @@ def _mend(instance: Instance, diff_id: str) -> None:
     layers.ensure(instance, diff_id)
 
 
-def report(instance: Instance, _desired: Desired, observed: Observed) -> Dict[str, Any]:
+def report(instance: Instance, desired: Any, observed: Any) -> Dict[str, Any]:
     """The image's full state."""
+    apart = _apart(desired.state)
+    if apart is not None:
+        return dict(apart.report(instance, desired, observed))
     image = observed.image
     if image is None:
         return {"exists": False}

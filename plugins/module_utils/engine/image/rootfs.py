@@ -11,7 +11,7 @@ from typing import Any, Dict, Iterator, Mapping
 from ..instance import Instance
 from ..layer import pack, whiteouts
 from ..store import notes, streams
-from . import manifests
+from . import platforms
 
 CONFIG_OPTIONS = ("entrypoint", "cmd", "env", "working_dir", "user", "exposed_ports", "labels", "volumes",
                   "stop_signal", "created")
@@ -32,7 +32,7 @@ def make_config(options: Mapping[str, Any], diff_id: str) -> Dict[str, Any]:
         "Volumes": {path: {} for path in options.get("volumes") or ()} or None,
         "StopSignal": options.get("stop_signal") or None,
     }  # type: Dict[str, Any]
-    architecture, variant = manifests.platform()
+    architecture, variant = platforms.platform()
     config = {
         "architecture": architecture, "os": "linux",
         "config": {key: value for key, value in inner.items() if value is not None},

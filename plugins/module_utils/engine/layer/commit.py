@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from typing import Any, Dict, Optional
 
 from ..image import images, importing
 from ..instance import Instance
+from ..store import streams
 from . import diff, layers
 
 
@@ -24,13 +26,9 @@ def commit(instance: Instance, upper: str, compression: str, wanted: str, epoch:
 
     Returns: The layer.
     """
-    with importing.additions(instance) as added:
-        before = set(layers.every(instance))
-        layer = layers.ingest(instance, diff.compressed(diff.chunks(upper, epoch), compression), upper, wanted=wanted,
-                              kept=name is None)
-        if layer.diff_id not in before:
-            added.layer(layer.diff_id)
-            added.blob(layer.blob, True)
+    with ExitStack() as guards, importing.additions(instance) as added:
+        layer = layers.ingest(instance, streams.encoded(diff.chunks(upper, epoch), compression), upper, wanted=wanted,
+                              kept=name is None, noted=added, guards=guards)
         if name is not None and base is not None:
             image = images.need(instance, base)
             stack = list(image.layers) + [(layer.media_type, layer.blob, layer.blob_size)]

@@ -14,7 +14,7 @@ import os
 from typing import Iterator, List, Optional
 
 from ..errors import NotFound, Unsupported
-from ..store import files
+from ..store import files, streams
 from . import pack, whiteouts
 
 _REDIRECT = "trusted.overlay.redirect"
@@ -51,32 +51,7 @@ def write(upper: str, dest: str, compression: str, epoch: Optional[int] = None) 
     Args:
         compression: C(none) or C(gzip); gzip without a time and a name, so that it is the same each time.
     """
-    part = os.path.join(os.path.dirname(dest), "%s%s-%d" % (files.TEMPORARY, os.path.basename(dest), os.getpid()))
-    try:
-        with open(part, "wb") as stream:
-            os.fchmod(stream.fileno(), 0o644)
-            for chunk in compressed(chunks(upper, epoch), compression):
-                stream.write(chunk)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.rename(part, dest)
-        files.sync_folder(os.path.dirname(dest))
-    finally:
-        files.remove(part)
-
-
-def compressed(stream: Iterator[bytes], compression: str) -> Iterator[bytes]:
-    """A stream as it is, or through gzip."""
-    if compression == "none":
-        yield from stream
-        return
-    import zlib  # pylint: disable=import-outside-toplevel
-    worker = zlib.compressobj(6, zlib.DEFLATED, 31)
-    for chunk in stream:
-        packed = worker.compress(chunk)
-        if packed:
-            yield packed
-    yield worker.flush()
+    files.write_chunks(dest, streams.encoded(chunks(upper, epoch), compression))
 
 
 def _turn(item: pack.Item) -> Optional[bytes]:

@@ -15,10 +15,11 @@ import stat
 from typing import Dict, Iterator, Union
 
 from ..errors import KernelError
+from ..instance import Instance
 from ..kernel import erofs
 from ..kernel.erofs import Inode
 from ..kernel.syscalls import libc
-from ..store import files
+from ..store import files, leases
 from . import tarstream
 
 EROFS, DIRECTORY = "erofs", "directory"
@@ -26,11 +27,11 @@ FORMS = (EROFS, DIRECTORY)
 
 
 class ErofsForm:
-    """Builds C(PART.erofs)."""
+    """Builds an image file."""
 
-    def __init__(self, part: str) -> None:
+    def __init__(self, instance: Instance, part: str) -> None:
         self.path = part
-        self._stream = open(part, "wb", buffering=0)
+        self._stream = open(leases.claim(instance, part, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb", buffering=0)
         self._writer = erofs.Writer(self._stream)
 
     def file(self, entry: tarstream.Entry, pieces: Iterator[bytes]) -> int:
@@ -62,8 +63,8 @@ class ErofsForm:
         files.remove(self.path)
 
 
-class DirectoryForm:
-    """Builds a folder tree.
+class FolderForm:
+    """Builds a folder tree in the folder C(part), which is there and empty.
 
     File data goes to numbered files first, which are renamed into a tree made from
     scratch: no step ever walks through a folder or link that an archive named.
@@ -71,9 +72,9 @@ class DirectoryForm:
 
     def __init__(self, part: str) -> None:
         self.path = part
-        os.mkdir(part, 0o700)
+        self.tree = os.path.join(part, "tree")
         os.mkdir(os.path.join(part, "data"), 0o700)
-        os.mkdir(os.path.join(part, "tree"), 0o700)
+        os.mkdir(self.tree, 0o700)
         self._data = os.open(os.path.join(part, "data"), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._next = 0
         self._size = 0
@@ -100,7 +101,7 @@ class DirectoryForm:
 
     def finish(self, root: Inode, _identity: bytes) -> int:
         """Make the tree; flush to the disk; returns the bytes of file data."""
-        top = os.open(os.path.join(self.path, "tree"), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        top = os.open(self.tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         first: Dict[int, str] = {}
         try:
             self._fill(top, b"", root, first)
@@ -110,18 +111,12 @@ class DirectoryForm:
             os.close(top)
         return self._size
 
-    def publish(self, target: str) -> None:
-        """Give the finished layer its name."""
-        os.rename(os.path.join(self.path, "tree"), target)
-        files.sync_folder(os.path.dirname(target))
-        self.abort()
-
     def abort(self) -> None:
         """Leave nothing behind."""
         if self._data >= 0:
             os.close(self._data)
             self._data = -1
-        shutil.rmtree(self.path, ignore_errors=True)
+            shutil.rmtree(self.path, ignore_errors=True)
 
     def _fill(self, folder: int, path: bytes, inode: Inode, first: Dict[int, str]) -> None:
         """Make what is in a folder, then give the folder its attributes; its time comes last."""
@@ -143,9 +138,9 @@ class DirectoryForm:
                     # An absolute path, made of folders that this run has made itself
                     os.link(earlier, name, dst_dir_fd=folder, follow_symlinks=False)
                     continue
-                first[id(child)] = os.path.join(self.path, "tree") + os.fsdecode(inner)
+                first[id(child)] = self.tree + os.fsdecode(inner)
             self._make(folder, name, child)
-        _describe(folder, inode)
+        describe(folder, inode)
 
     def _make(self, folder: int, name: bytes, inode: Inode) -> None:
         kind = stat.S_IFMT(inode.mode)
@@ -156,7 +151,7 @@ class DirectoryForm:
                 os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=folder))
             handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
             try:
-                _describe(handle, inode)
+                describe(handle, inode)
             finally:
                 os.close(handle)
             return
@@ -175,7 +170,27 @@ class DirectoryForm:
         os.utime(name, ns=(inode.mtime, inode.mtime), dir_fd=folder, follow_symlinks=False)
 
 
-def _describe(handle: int, inode: Inode) -> None:
+class DirectoryForm(FolderForm):
+    """Builds a folder tree that is a layer."""
+
+    def __init__(self, instance: Instance, part: str) -> None:
+        self._claim = leases.claim(instance, part, os.O_RDONLY | os.O_DIRECTORY)
+        super().__init__(part)
+
+    def publish(self, target: str) -> None:
+        """Give the finished layer its name."""
+        os.rename(self.tree, target)
+        files.sync_folder(os.path.dirname(target))
+        self.abort()
+
+    def abort(self) -> None:
+        """Leave nothing behind."""
+        if self._data >= 0:
+            super().abort()
+            os.close(self._claim)
+
+
+def describe(handle: int, inode: Inode) -> None:
     """Owner, then mode (chown(2) clears setuid), then xattrs (it clears capabilities too), then the time."""
     os.fchown(handle, inode.uid, inode.gid)
     os.fchmod(handle, stat.S_IMODE(inode.mode))
@@ -216,14 +231,14 @@ def _write_parts(handle: int, entry: tarstream.Entry, pieces: Iterator[bytes]) -
     os.ftruncate(handle, entry.size)
 
 
-def new_form(form: str, part: str) -> Union[ErofsForm, DirectoryForm]:
-    """Begin a layer of this form in a place that does not exist yet."""
-    return ErofsForm(part) if form == EROFS else DirectoryForm(part)
+def new_form(instance: Instance, form: str, part: str) -> Union[ErofsForm, DirectoryForm]:
+    """Begin a layer of this form in a place below C(ingest/) that does not exist yet."""
+    return ErofsForm(instance, part) if form == EROFS else DirectoryForm(instance, part)
 
 
 def remove(path: str) -> None:
     """Delete a layer of either form: first out of its name, then piece by piece."""
     if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
+        shutil.rmtree(path, ignore_errors=True)  # what is left of it, and a collection may help
     else:
         files.remove(path)

@@ -13,13 +13,13 @@ A layer counts as present when its record and its form are there; the record is 
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence
+from contextlib import ExitStack
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
 from ..errors import EngineError, KernelError, NotFound, Unsupported
 from ..instance import Instance
 from ..kernel import mounts
-from ..store import blobs, files, locks
+from ..store import blobs, files, leases, locks
 
 AUTO, EROFS, DIRECTORY = "auto", "erofs", "directory"
 _ENOTBLK = 15
@@ -51,6 +51,16 @@ class Layer(NamedTuple):
     entries: int = 0
     opaque: bool = False
     kept: bool = False
+
+
+class Noted:
+    """Is told what comes into the store, before anybody can find it there; this one does not mind."""
+
+    def blob(self, digest: str, fresh: bool) -> None:
+        """A blob is there; C(fresh) tells whether it was not before."""
+
+    def layer(self, diff_id: str) -> None:
+        """A layer comes that was not there before."""
 
 
 def base_path(instance: Instance, diff_id: str) -> str:
@@ -119,7 +129,7 @@ def ensure(instance: Instance, diff_id: str, wanted: str = AUTO) -> Layer:
     if not record or not record.get("blob"):
         raise NotFound("layer %s is not in %s" % (diff_id, instance.state("layers")), "Import its image again")
     from ..store import streams  # pylint: disable=import-outside-toplevel
-    with locks.held(instance, "store", "content", shared=True), locks.held(instance, "layer", diff_id):
+    with leases.held(instance, (diff_id, record["blob"])), locks.held(instance, "layer", diff_id):
         with open(blobs.path(instance, record["blob"]), "rb") as stream:
             return ingest(instance, streams.read_chunks(stream), record["blob"], blob=record["blob"], diff_id=diff_id,
                           wanted=wanted, replace=True)
@@ -127,7 +137,8 @@ def ensure(instance: Instance, diff_id: str, wanted: str = AUTO) -> Layer:
 
 def ingest(instance: Instance, chunks: Iterator[bytes], name: str, blob: Optional[str] = None,
            diff_id: Optional[str] = None, wanted: str = AUTO, lowers: Sequence[str] = (), replace: bool = False,
-           kept: bool = False) -> Layer:
+           kept: bool = False, part: Optional[blobs.Part] = None, await_lowers: Callable[[], None] = lambda: None,
+           noted: Optional[Noted] = None, guards: Optional[ExitStack] = None) -> Layer:
     """Store a layer: its blob as it is, its files in mountable form, both digests verified on the way.
 
     The caller who knows the diff ID holds the layer's lock; for one who does not, it is taken here.
@@ -140,6 +151,10 @@ def ingest(instance: Instance, chunks: Iterator[bytes], name: str, blob: Optiona
         lowers: Diff IDs of the layers below, lowest first; what the tar leaves open is taken from them.
         replace: Whether to make a form anew that is there.
         kept: Whether the layer stays although no image uses it.
+        part: The blob C(blob), where whoever yields the chunks stores it too.
+        await_lowers: Returns when the layers below are in the store.
+        noted: Is told what is added.
+        guards: Is given the lock that is taken here, for a caller who may take back what was added.
 
     Raises:
         Corrupt: A digest differs, or the stream cannot be decoded; nothing was stored.
@@ -148,38 +163,44 @@ def ingest(instance: Instance, chunks: Iterator[bytes], name: str, blob: Optiona
 
     blobs.prepare(instance)
     form_name = choose_form(instance, wanted)
-    part = instance.state("ingest", "layer-%d-%x" % (os.getpid(), id(chunks)))
-    form = forms.new_form(form_name, part)
+    form = forms.new_form(instance, form_name, instance.state("ingest", "layer-%d-%x" % (os.getpid(), id(chunks))))
+    algorithm = blobs.split(blob)[0] if blob else "sha256"
+    noted = noted or Noted()
     try:
-        with blobs.Writer(instance) as writer:
-            tee = None if blob is not None and blobs.size(instance, blob) is not None else writer.write
-            result = unpack.unpack(chunks, name, form, tee)
+        with ExitStack() as own, part or blobs.Writer(instance, algorithm) as writer:
+            stored = part is None and blob is not None and blobs.size(instance, blob) is not None
+            tee = None if stored or part is not None else writer.write
+            result = unpack.unpack(chunks, name, form, tee, algorithm)
             if blob is not None and result.blob != blob:
                 raise blobs.mismatch(name, blob, result.blob, "layer digest")
             if diff_id is not None and result.diff_id != diff_id:
                 raise blobs.mismatch(name, diff_id, result.diff_id, "diff ID")
-            with nullcontext() if diff_id is not None else locks.held(instance, "layer", result.diff_id):
-                present = find(instance, result.diff_id)
-                if present is not None and not replace:
-                    if blobs.size(instance, present.blob) is None:
-                        present = present._replace(blob=result.blob, blob_size=result.blob_size,
-                                                   media_type=media_type(result.compression))
-                        writer.commit()
-                    present = present._replace(kept=present.kept or kept)
-                    _record(instance, present)
-                    return present
-                below.complete(instance, result.tree, lowers, form, name)
-                form.finish(result.tree.root, bytes.fromhex(result.diff_id[7:39]))
-                if tee is not None:
-                    writer.commit()
-                target = base_path(instance, result.diff_id) + (".erofs" if form_name == EROFS else "")
-                discard_forms(instance, result.diff_id)
-                form.publish(target)
-                layer = Layer(result.diff_id, form_name, target, result.blob, media_type(result.compression),
-                              result.blob_size, result.size, result.entries, below.hides_all(result.tree),
-                              kept or bool(present and present.kept))
-                _record(instance, layer)
-                return layer
+            if diff_id is None:
+                (guards or own).enter_context(locks.held(instance, "layer", result.diff_id))
+            present = find(instance, result.diff_id)
+            if present is not None and not replace:
+                if blobs.size(instance, present.blob) is None:
+                    present = present._replace(blob=result.blob, blob_size=result.blob_size,
+                                               media_type=media_type(result.compression))
+                    noted.blob(*writer.commit())
+                present = present._replace(kept=present.kept or kept)
+                _record(instance, present)
+                return present
+            await_lowers()
+            below.complete(instance, result.tree, lowers, form, name)
+            form.finish(result.tree.root, bytes.fromhex(result.diff_id[7:39]))
+            if not stored:
+                noted.blob(*writer.commit())
+            target = base_path(instance, result.diff_id) + (".erofs" if form_name == EROFS else "")
+            discard_forms(instance, result.diff_id)
+            if present is None:
+                noted.layer(result.diff_id)
+            form.publish(target)
+            layer = Layer(result.diff_id, form_name, target, result.blob, media_type(result.compression),
+                          result.blob_size, result.size, result.entries, below.hides_all(result.tree),
+                          kept or bool(present and present.kept))
+            _record(instance, layer)
+            return layer
     finally:
         form.abort()
 
@@ -205,6 +226,12 @@ def discard_forms(instance: Instance, diff_id: str) -> None:
         doomed = instance.state("ingest", "delete-%d-%s" % (os.getpid(), os.path.basename(base)[:16]))
         os.rename(base, doomed)
         forms.remove(doomed)
+
+
+def usage(instance: Instance, diff_id: str) -> int:
+    """Bytes on the disk of what is mountable of a layer."""
+    base = base_path(instance, diff_id)
+    return sum(files.usage(base + suffix) for suffix in ("", ".erofs", ".json"))
 
 
 def media_type(compression: str) -> str:
@@ -243,16 +270,14 @@ def _erofs_works(instance: Instance) -> Optional[str]:
     import stat  # pylint: disable=import-outside-toplevel
 
     from ..kernel import erofs  # pylint: disable=import-outside-toplevel
-    path = instance.state("ingest", "probe-%d.erofs" % os.getpid())
+    handle = os.open(instance.state("ingest"), os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
-        with open(path, "wb", buffering=0) as stream:
+        with open(handle, "wb", buffering=0) as stream:
             erofs.Writer(stream).finish(erofs.Inode(stat.S_IFDIR | 0o755), b"")
-        os.close(mount_erofs(path))
+            os.close(mount_erofs("/proc/self/fd/%d" % handle))
         return None
     except EngineError as error:
         return error.what
-    finally:
-        files.remove(path)
 
 
 def can_mount(path: str) -> bool:

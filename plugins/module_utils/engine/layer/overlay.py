@@ -41,6 +41,7 @@ class Overlay(NamedTuple):
         upper: The upper folder, or C(None) for a read-only overlay.
         work: The work folder of a writable overlay.
         read_only: Whether the mount refuses writes.
+        note: What C(mount) was given.
     """
 
     target: str
@@ -49,6 +50,7 @@ class Overlay(NamedTuple):
     upper: Optional[str]
     work: Optional[str]
     read_only: bool
+    note: str = ""
 
     @property
     def diff_ids(self) -> Tuple[str, ...]:
@@ -67,7 +69,8 @@ def chain_id(diff_ids: Sequence[str]) -> str:
 
 
 def mount(instance: Instance, diff_ids: Sequence[str], target: str, upper: Optional[str] = None,
-          work: Optional[str] = None, read_only: bool = False, user_namespace: Optional[int] = None) -> None:
+          work: Optional[str] = None, read_only: bool = False, user_namespace: Optional[int] = None,
+          note: str = "") -> None:
     """Mount an overlay of layers.
 
     Args:
@@ -79,6 +82,7 @@ def mount(instance: Instance, diff_ids: Sequence[str], target: str, upper: Optio
         user_namespace: Descriptor of a user namespace through whose mappings the layers are shown (mount_setattr(2),
             ID-mapped mounts): what root owns on the disk belongs to that namespace's root. Not so the upper folder,
             which overlayfs writes as the host's root: it holds the IDs of the host, and must belong to that root.
+        note: What mountinfo shall tell besides the chain ID; begins with a semicolon, and has no space.
 
     Raises:
         Conflict: Something is mounted at the target.
@@ -93,7 +97,7 @@ def mount(instance: Instance, diff_ids: Sequence[str], target: str, upper: Optio
             lowers = [_lower(instance, layer) for layer in stack]
             if user_namespace is not None:
                 lowers = [_mapped(instance, path, user_namespace, shown) for path in lowers]
-            tree = _new(instance, lowers, chain_id(diff_ids), upper, work, read_only)
+            tree = _new(instance, lowers, chain_id(diff_ids) + note, upper, work, read_only)
             try:
                 mounts.move_mount(tree, target)
             finally:
@@ -148,9 +152,9 @@ def _describe(found: mounts.Mount) -> Overlay:
             upper = value
         elif key == "workdir":
             work = value
-    source = found.source if found.source.startswith("sha256:") else ""
+    source, mark, note = (found.source if found.source.startswith("sha256:") else "").partition(";")
     return Overlay(found.target, source, tuple(reversed(lowers)), upper, work,
-                   "ro" in found.options or "ro" in found.super_options or upper is None)
+                   "ro" in found.options or "ro" in found.super_options or upper is None, mark + note)
 
 
 # Lower layers

@@ -62,7 +62,7 @@ def walk(folder: int, prefix: bytes = b"") -> Iterator[Item]:
 
 def pack(path: str, epoch: Optional[int] = None, turn: Optional[Turn] = None,
          before: Optional[Callable[[Item], List[bytes]]] = None,
-         allowed: Callable[[bytes], bool] = lambda name: True) -> Iterator[bytes]:
+         allowed: Callable[[bytes], bool] = lambda name: True, head: bytes = b"") -> Iterator[bytes]:
     """A folder's content as a tar stream.
 
     Args:
@@ -71,10 +71,11 @@ def pack(path: str, epoch: Optional[int] = None, turn: Optional[Turn] = None,
         turn: Replaces items; see C(Turn).
         before: Names of empty files to be written right after a folder.
         allowed: Which xattrs are kept.
+        head: Whole blocks that begin the stream, such as C(comment) makes.
     """
     top = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    batch: List[bytes] = []
-    size = total = 0
+    batch: List[bytes] = [head]
+    size, total = 0, len(head)
     first: Dict[Tuple[int, int], bytes] = {}
     try:
         root = Item(b"", os.fstat(top), top, b".")
@@ -86,11 +87,26 @@ def pack(path: str, epoch: Optional[int] = None, turn: Optional[Turn] = None,
                 if size >= _BATCH:
                     yield b"".join(batch)
                     batch, size = [], 0
-        # Two zero blocks, and zeros up to a whole record, as GNU tar writes
-        batch.append(bytes(2 * BLOCK + -(total + 2 * BLOCK) % (20 * BLOCK)))
+        batch.append(end(total))
         yield b"".join(batch)
     finally:
         os.close(top)
+
+
+def member(name: bytes, size: int) -> bytes:
+    """The header of a file that belongs to root, has no time, and whose data the caller lets follow, padded."""
+    return _header(name, b"0", 0o644, 0, 0, size, 0)
+
+
+def end(total: int) -> bytes:
+    """What ends a tar of so many bytes: two zero blocks, and zeros up to a whole record, as GNU tar writes."""
+    return bytes(2 * BLOCK + -(total + 2 * BLOCK) % (20 * BLOCK))
+
+
+def comment(text: bytes) -> bytes:
+    """A global extended header that says something about the whole archive, as C(git archive) writes (pax(1))."""
+    record = _record(b"comment", text)
+    return _ustar(b"pax_global_header", b"g", 0o666, 0, 0, len(record), 0) + record + bytes(-len(record) % BLOCK)
 
 
 def _entries(root: Item, items: Iterator[Item], first: Dict[Tuple[int, int], bytes], epoch: Optional[int],

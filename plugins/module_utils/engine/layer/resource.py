@@ -15,8 +15,8 @@ from ..image import garbage, images
 from ..instance import Instance
 from ..kernel import mounts
 from ..plan import RESTART, Change, Difference, Plan
-from ..store import blobs, files, locks, notes, streams
-from . import layers, overlay
+from ..store import blobs, files, leases, locks, notes, streams
+from . import idmap, layers, overlay
 
 _NOTE = "layer"
 _NEEDED = {"present": (), "absent": ("diff_id",), "mounted": ("path",), "unmounted": ("path",),
@@ -83,7 +83,8 @@ def resolve(instance: Instance, params: Mapping[str, Any]) -> Desired:
     elif state == "mounted":
         stack = _stack(instance, params)
         options = {"layers": list(stack), "upper": params["upper"], "work": _work(params),
-                   "read_only": params["read_only"] or params["upper"] is None}
+                   "read_only": params["read_only"] or params["upper"] is None, **_maps(params)}
+        idmap.note(_maps(params))
     elif state in ("diff", "committed"):
         from . import diff  # pylint: disable=import-outside-toplevel
         diff_id = diff.diff_id(params["upper"], params["source_date_epoch"])
@@ -123,7 +124,8 @@ def _source(instance: Instance, params: Mapping[str, Any], at: int) -> Tuple[str
 
 def _decoded_digest(path: str, digest: Optional[str]) -> str:
     """The digest of a file's plain content; its own is verified on the way."""
-    stored, plain = hashlib.sha256(), hashlib.sha256()
+    algorithm = blobs.split(digest)[0] if digest is not None else "sha256"
+    stored, plain = hashlib.new(algorithm), hashlib.sha256()
     with open(path, "rb") as stream:
 
         def noted() -> Any:
@@ -132,8 +134,9 @@ def _decoded_digest(path: str, digest: Optional[str]) -> str:
                 yield chunk
         for chunk in streams.decoded(noted(), path):
             plain.update(chunk)
-    if digest is not None and "sha256:" + stored.hexdigest() != digest:
-        raise blobs.mismatch(path, digest, "sha256:" + stored.hexdigest())
+    found = "%s:%s" % (algorithm, stored.hexdigest())
+    if digest is not None and found != digest:
+        raise blobs.mismatch(path, digest, found)
     return "sha256:" + plain.hexdigest()
 
 
@@ -147,6 +150,10 @@ def _stack(instance: Instance, params: Mapping[str, Any]) -> Tuple[str, ...]:
     for diff_id in found:
         layers.need(instance, diff_id)
     return found
+
+
+def _maps(params: Mapping[str, Any]) -> Dict[str, Any]:
+    return {option: params[option] or None for option in idmap.KINDS}
 
 
 def _work(params: Mapping[str, Any]) -> Optional[str]:
@@ -190,12 +197,12 @@ def _observe_mount(path: str, desired: Desired) -> Tuple[Optional[overlay.Overla
         if other is not None:
             raise Conflict("at %s a file system of type %s is mounted" % (path, other.fstype),
                            "Unmount it, or choose another path")
-        return None, {"layers": None, "upper": None, "work": None, "read_only": None}
+        return None, dict.fromkeys(("layers", "upper", "work", "read_only", *idmap.KINDS))
     if not found.chain_id:
         raise Conflict("the overlay at %s was mounted by another program" % path, "Unmount it, or choose another path")
     same = found.chain_id == overlay.chain_id(desired.stack)
     return found, {"layers": list(desired.stack) if same else list(found.diff_ids) or [found.chain_id],
-                   "upper": found.upper, "work": found.work, "read_only": found.read_only}
+                   "upper": found.upper, "work": found.work, "read_only": found.read_only, **idmap.read(found.note)}
 
 
 def _observe_file(dest: str) -> Dict[str, Any]:
@@ -266,7 +273,7 @@ def rehearse(_instance: Instance, desired: Desired, _observed: Observed, steps: 
 def _unpack(instance: Instance, desired: Desired) -> None:
     params, diff_id = desired.params, str(desired.diff_id)
     blobs.prepare(instance)
-    with locks.held(instance, "store", "content", shared=True), locks.held(instance, "layer", diff_id):
+    with leases.content(instance, shared=True), locks.held(instance, "layer", diff_id):
         found = layers.find(instance, diff_id)
         if found is not None:
             layers.keep(instance, found, True)
@@ -279,14 +286,23 @@ def _unpack(instance: Instance, desired: Desired) -> None:
 
 
 def _mount(instance: Instance, desired: Desired) -> None:
-    params = desired.params
+    params, maps = desired.params, _maps(desired.params)
+    note = idmap.note(maps)
+    fresh = params["upper"] is not None and not os.path.exists(params["upper"])
     for folder in (params["path"], params["upper"], _work(params)):
         if folder is not None:
             files.make_folder(folder, 0o755)
+    if fresh and note:
+        os.chown(params["upper"], *idmap.root_of(maps))
     for diff_id in desired.stack:
         layers.ensure(instance, diff_id, params["layer_store"])
-    overlay.mount(instance, desired.stack, os.path.realpath(params["path"]), params["upper"], _work(params),
-                  params["read_only"])
+    namespace = idmap.namespace(maps) if note else None
+    try:
+        overlay.mount(instance, desired.stack, os.path.realpath(params["path"]), params["upper"], _work(params),
+                      params["read_only"], namespace, note)
+    finally:
+        if namespace is not None:
+            os.close(namespace)
 
 
 def report(instance: Instance, desired: Desired, observed: Observed) -> Dict[str, Any]:
@@ -300,7 +316,7 @@ def report(instance: Instance, desired: Desired, observed: Observed) -> Dict[str
         found = {"mounted": mounted is not None, "path": desired.params["path"]}
         if mounted is not None:
             found.update(chain_id=mounted.chain_id, layers=observed.options["layers"], upper=mounted.upper,
-                         work=mounted.work, read_only=mounted.read_only)
+                         work=mounted.work, read_only=mounted.read_only, **idmap.read(mounted.note))
     if observed.image is not None:
         found["image"] = {"id": observed.image.id, "digest": observed.image.manifest_digest,
                           "references": list(observed.image.references)}

@@ -81,11 +81,17 @@ class Reader:
         self.position = 0
         """Bytes of the stream that were consumed."""
 
+    @property
+    def comment(self) -> str:
+        """What a global extended header before the entry just seen says about the whole archive."""
+        return self._global.get(b"comment", b"").decode("utf-8", "replace")
+
     def __iter__(self) -> Iterator[Entry]:
         local: Dict[bytes, bytes] = {}
         long_name = long_link = None  # type: Optional[bytes]
         while True:
-            self._skip(self._left + self._padding)
+            self._skip(self._left)
+            self._skip(self._padding, end_allowed=True)  # umoci ends layers there, and Go's reader takes them
             self._left = self._padding = 0
             header = self._take(BLOCK, end_allowed=True)
             if not header or header == _ZEROS:
@@ -161,7 +167,7 @@ class Reader:
             missing -= len(piece)
         return b"".join(parts)
 
-    def _skip(self, count: int) -> None:
+    def _skip(self, count: int, end_allowed: bool = False) -> None:
         ahead = len(self._window) - self._at
         if self._leap is not None and count > ahead:
             self._window, self._at = b"", 0
@@ -169,6 +175,12 @@ class Reader:
             self.position += count
             return
         while count:
+            if end_allowed and self._at >= len(self._window):
+                following = next(self._chunks, None)
+                if following is None:
+                    return
+                self._window, self._at = following, 0
+                continue
             count -= len(self._some(count))
 
     def _remaining(self) -> Iterator[bytes]:

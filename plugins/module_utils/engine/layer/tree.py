@@ -34,6 +34,7 @@ class Tree:
     Args:
         name: What an error names.
         drop: Called with the place of a file's data that no name leads to any more.
+        layer: Whether names and devices that say in a layer what is gone below it do so here; else they are files like others.
 
     Attributes:
         root: The topmost folder.
@@ -41,8 +42,9 @@ class Tree:
         missing_links: Hard links whose target this layer has not: (folder, name, target's path).
     """
 
-    def __init__(self, name: str, drop: Callable[[int], None]) -> None:
+    def __init__(self, name: str, drop: Callable[[int], None], layer: bool = True) -> None:
         self._name = name
+        self._layer = layer
         self._drop = drop
         self.root = Inode(stat.S_IFDIR | 0o755)
         self.implied: Set[Tuple[bytes, ...]] = {()}
@@ -65,7 +67,7 @@ class Tree:
         folder, path = self._folder(parts[:-1])
         name = parts[-1]
         try:
-            meaning, hidden = whiteouts.classify(name)
+            meaning, hidden = whiteouts.classify(name) if self._layer else (whiteouts.NONE, name)
         except ValueError as error:
             raise self._corrupt(entry.name, str(error))
         if meaning == whiteouts.EMPTIES:
@@ -98,7 +100,7 @@ class Tree:
             if entry.major >= 1 << 12 or entry.minor >= 1 << 20 or entry.major < 0 or entry.minor < 0:
                 raise self._corrupt(entry.name, "is a device with an impossible number")
             inode.device = os.makedev(entry.major, entry.minor)
-            if whiteouts.is_whiteout(inode.mode, inode.device):
+            if self._layer and whiteouts.is_whiteout(inode.mode, inode.device):
                 raise self._corrupt(entry.name, "is a character device 0:0, which overlayfs would take for a whiteout")
         self._place(folder, name, inode)
 
@@ -137,8 +139,10 @@ class Tree:
         inode.uid, inode.gid, inode.mtime = entry.uid, entry.gid, entry.mtime
         inode.xattrs = None
         if entry.xattrs:
+            if any(b"\0" in key for key in entry.xattrs):
+                raise self._corrupt(entry.name, "has an xattr whose name holds a zero byte")
             inode.xattrs = {key: value for key, value in entry.xattrs.items()
-                            if whiteouts.allowed_xattr(key) and len(key) < 256 and len(value) < 65536} or None
+                            if (not self._layer or whiteouts.allowed_xattr(key)) and len(key) < 256 and len(value) < 65536} or None
 
     def _link(self, folder: Inode, name: bytes, entry: tarstream.Entry) -> None:
         target = self.find(entry.target)

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One pass over a layer's tar stream: both digests, and the layer in its mountable form.
 
-Three threads share the work, since zlib and hashlib let go of the interpreter
-while they compute: one reads, hashes and decompresses, one hashes the plain
-stream, and the calling one takes the archive apart and writes.
+Four threads share the work, since sockets, zlib and hashlib let go of the
+interpreter while they wait or compute: one reads and hashes, one decompresses,
+one hashes the plain stream, and the calling one takes the archive apart and writes.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ class Unpacked(NamedTuple):
     compression: str
 
 
-def unpack(chunks: Iterator[bytes], name: str, form: Any, tee: Optional[Callable[[bytes], None]] = None) -> Unpacked:
+def unpack(chunks: Iterator[bytes], name: str, form: Any, tee: Optional[Callable[[bytes], None]] = None,
+           algorithm: str = "sha256") -> Unpacked:
     """Read a layer and store its files' data; the tree is not written yet, so nothing depends on the digests.
 
     Args:
@@ -52,19 +53,20 @@ def unpack(chunks: Iterator[bytes], name: str, form: Any, tee: Optional[Callable
         name: What an error names.
         form: Where the data goes: C(file(entry, pieces)) and C(drop(place)).
         tee: Is handed each chunk as stored.
+        algorithm: Of the digest of the stream as stored.
 
     Raises:
         Corrupt: The stream cannot be decoded, or holds what a layer must not hold.
     """
-    counted = _Counted(chunks, tee)
-    with _Pump(lambda: streams.decoded(counted.read(), name)) as plain:
+    counted = _Counted(chunks, tee, algorithm)
+    with Pump(counted.read) as stored, Pump(lambda: streams.decoded(stored.chunks(), name)) as plain:
         digest = _Hasher()
         try:
             tree, entries = read_tree(digest.through(plain.chunks()), name, form)
             diff_id = digest.finish()
         finally:
             digest.close()
-    return Unpacked("sha256:" + counted.hash.hexdigest(), counted.size, diff_id, digest.size, entries, tree,
+    return Unpacked("%s:%s" % (algorithm, counted.hash.hexdigest()), counted.size, diff_id, digest.size, entries, tree,
                     streams.kind(counted.head))
 
 
@@ -85,16 +87,20 @@ def verify(chunks: Iterator[bytes], name: str, blob: Optional[str] = None, diff_
     Raises:
         Corrupt: A digest differs, or the stream holds what a layer must not hold.
     """
-    result = unpack(chunks, name, Nothing())
+    result = unpack(chunks, name, Nothing(), algorithm=blobs.split(blob)[0] if blob else "sha256")
     if blob and result.blob != blob:
         raise blobs.mismatch(name, blob, result.blob, "layer digest")
     if diff_id and result.diff_id != diff_id:
         raise blobs.mismatch(name, diff_id, result.diff_id, "diff ID")
 
 
-def read_tree(chunks: Iterator[bytes], name: str, form: Any) -> Tuple[Tree, int]:
-    """Take a plain tar stream apart; returns the tree and the number of entries."""
-    tree = Tree(name, form.drop)
+def read_tree(chunks: Iterator[bytes], name: str, form: Any, layer: bool = True) -> Tuple[Tree, int]:
+    """Take a plain tar stream apart; returns the tree and the number of entries.
+
+    Args:
+        layer: As for C(Tree).
+    """
+    tree = Tree(name, form.drop, layer)
     reader = tarstream.Reader(chunks, name)
 
     def store(entry: tarstream.Entry) -> int:
@@ -110,10 +116,10 @@ def read_tree(chunks: Iterator[bytes], name: str, form: Any) -> Tuple[Tree, int]
 class _Counted:
     """Chunks on their way to the decompressor: hashed, counted, handed on."""
 
-    def __init__(self, chunks: Iterator[bytes], tee: Optional[Callable[[bytes], None]]) -> None:
+    def __init__(self, chunks: Iterator[bytes], tee: Optional[Callable[[bytes], None]], algorithm: str) -> None:
         self._chunks = chunks
         self._tee = tee
-        self.hash = hashlib.sha256()
+        self.hash = hashlib.new(algorithm)
         self.size = 0
         self.head = b""
 
@@ -129,7 +135,7 @@ class _Counted:
             yield chunk
 
 
-class _Pump:
+class Pump:
     """Runs an iterator of chunks in a thread of its own, at most a few chunks ahead."""
 
     def __init__(self, begin: Callable[[], Iterator[bytes]]) -> None:
@@ -138,7 +144,7 @@ class _Pump:
         self._stop = False
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> "_Pump":
+    def __enter__(self) -> "Pump":
         self._thread.start()
         return self
 

@@ -17,6 +17,8 @@ OPAQUE = b".wh..wh..opq"
 OPAQUE_XATTR = b"trusted.overlay.opaque"
 OVERLAY_XATTRS = (b"trusted.overlay.", b"user.overlay.")
 """Names that only overlayfs may give meaning to; an image must not bring them."""
+OWN_XATTRS = b"trusted.coracle."
+"""What this engine notes on folders outside of the store."""
 RESERVED = b".wh..wh."
 """What other names aufs kept for itself, such as C(.wh..wh.plnk); they name no file of the container."""
 
@@ -55,6 +57,6 @@ def allowed_xattr(name: bytes) -> bool:
     C(trusted.overlay.*) would steer the overlay itself; C(security.selinux) and
     C(security.ima) belong to the host; C(system.nfs4_acl) cannot be set.
     """
-    if name.startswith(OVERLAY_XATTRS):
+    if name.startswith((*OVERLAY_XATTRS, OWN_XATTRS)):
         return False
     return name not in (b"security.selinux", b"security.ima", b"security.evm", b"system.nfs4_acl", b"")
