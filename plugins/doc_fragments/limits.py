@@ -42,6 +42,22 @@ options:
         262144 shares, and read back by the same conversion. Docker's C(--cpu-shares 512) is V(59).
       - Read back from C(cpu.weight) or C(cpu.shares). Changed live.
     type: int
+  cpu_idle:
+    description:
+      - Whether the group runs only when nobody else wants the CPU. Its O(cpu_weight) says nothing meanwhile.
+      - Read back from C(cpu.idle) (Linux 5.15). Changed live.
+    type: bool
+  cpu_rt_runtime:
+    description:
+      - Microseconds in each O(cpu_rt_period) in which real-time processes (C(SCHED_FIFO), C(SCHED_RR)) of the group may run.
+      - cgroup v1 alone, on a kernel with C(CONFIG_RT_GROUP_SCHED). All groups above must have at least as large a share first.
+      - Read back from C(cpu.rt_runtime_us). Changed live.
+    type: int
+  cpu_rt_period:
+    description:
+      - The period of O(cpu_rt_runtime) in microseconds; the kernel's default is 1000000.
+      - Read back from C(cpu.rt_period_us). Changed live.
+    type: int
   cpuset_cpus:
     description:
       - The CPUs that may be used, such as V(0-2,4). They must be among those of the group above.
@@ -52,6 +68,15 @@ options:
       - The memory nodes (NUMA) that may be used, such as V(0). They must be among those of the group above.
       - Read back from C(cpuset.mems). Changed live.
     type: str
+  cpuset_partition:
+    description:
+      - V(root) makes the O(cpuset_cpus) a scheduling domain of the group alone, V(isolated) one without load balancing,
+        V(member) neither.
+      - cgroup v2 alone. The group above must be a partition too or the root, and no group beside it may have these CPUs.
+        What the kernel takes but calls invalid is refused with the kernel's reason.
+      - Read back from C(cpuset.cpus.partition). Changed live.
+    type: str
+    choices: [member, root, isolated]
   memory_max:
     description:
       - The most memory, with file pages, such as V(512M); V(max) lifts the limit. Bytes or a number with K, M, G, T (powers of 1024).
@@ -75,6 +100,12 @@ options:
         C(--memory-reservation).
       - Read back from C(memory.low) or C(memory.soft_limit_in_bytes). Changed live.
     type: str
+  memory_min:
+    description:
+      - The memory that is never taken away, whatever the need of others; V(0) is no protection.
+      - cgroup v2 alone; O(memory_low) is what comes nearest in v1.
+      - Read back from C(memory.min). Changed live.
+    type: str
   memory_swap_max:
     description:
       - The most swap, beside the memory and not together with it; V(0) is no swap, V(max) lifts the limit. This is what
@@ -87,6 +118,21 @@ options:
       - Read back from C(memory.swap.max), or as C(memory.memsw.limit_in_bytes) less C(memory.limit_in_bytes). Changed live.
     type: str
     aliases: [memory_swap]
+  memory_swappiness:
+    description:
+      - How readily memory of the group is swapped out rather than file pages given back, 0 to 100.
+      - cgroup v1 alone. Read back from C(memory.swappiness). Changed live.
+    type: int
+  memory_oom_kill:
+    description:
+      - With V(false), processes that need more than O(memory_max) stand still until there is memory, and are not killed.
+      - cgroup v1 alone; v2 always lets the kernel kill. Read back from C(memory.oom_control). Changed live.
+    type: bool
+  memory_oom_group:
+    description:
+      - Whether the kernel, where it has to kill, kills all processes of the group together.
+      - cgroup v2 alone. Read back from C(memory.oom.group). Changed live.
+    type: bool
   pids_max:
     description:
       - The most processes and threads together, at least 1; V(max) lifts the limit.
@@ -130,4 +176,52 @@ options:
         description:
           - Operations that write.
         type: str
+  io_device_weights:
+    description:
+      - The O(io_weight) for single disks. The list is all there shall be; a disk that is not in it has the group's weight.
+      - Only disks whose scheduler weighs groups (C(bfq)) take one.
+      - Read back from the same files as O(io_weight). Changed live.
+    type: list
+    elements: dict
+    suboptions:
+      device:
+        description:
+          - A whole disk, as a path such as V(/dev/sda) or its numbers such as V(8:0).
+        type: str
+        required: true
+      weight:
+        description:
+          - 1 to 10000.
+        type: int
+        required: true
+  hugetlb:
+    description:
+      - >-
+        The most huge pages, for each of their sizes as the kernel names it, such as V({"2MB": "64M", "1GB": "0"}).
+        Sizes that are not named stay as they are.
+      - Rounded down to whole pages by the kernel, and compared so. A size that the host does not have is refused.
+      - Read back from C(hugetlb.SIZE.max) or C(hugetlb.SIZE.limit_in_bytes). Changed live.
+    type: dict
+  rdma:
+    description:
+      - >-
+        The most handles and objects of RDMA devices, such as V({"mlx5_0": {"hca_handle": 2, "hca_object": 2000}}).
+      - A device that the host does not have (F(/sys/class/infiniband)) is refused.
+      - Read back from C(rdma.max). Changed live.
+    type: dict
+  misc:
+    description:
+      - >-
+        The most of scalar resources of the host, such as V({"sev": 10}); see C(misc.capacity) for what it has.
+      - Kernels have some where the processor keeps the memory of virtual machines secret; most hosts have none. What is not there is refused.
+      - Read back from C(misc.max). Changed live.
+    type: dict
+  unified:
+    description:
+      - >-
+        Any further file of a controller in cgroup v2 and its content, as text as the kernel tells it, such as
+        V({"io.latency": "8:0 target=10000"}). Of files with many lines only the lines given are compared.
+      - Refused where the file's controller is in cgroup v1, and for what an option with a name of its own says already.
+      - Read back from the file itself. Changed live.
+    type: dict
 """

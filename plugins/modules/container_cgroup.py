@@ -25,12 +25,30 @@ options:
   name:
     description:
       - The group's name below O(cgroup_root); letters, digits, V(_), V(.) and V(-). A slash makes a group within a group.
-      - One of O(name) and O(path) is required.
+      - One of O(name), O(path), O(pid) and O(unit) is required.
     type: str
   path:
     description:
       - The group as an absolute path within each hierarchy, such as V(/batch/night), wherever it is.
     type: str
+  pid:
+    description:
+      - The group that this process is in, whatever made it. Refused where that is the root group, or where it is in different groups
+        of different hierarchies; O(processes) gives it a group of its own.
+    type: int
+  unit:
+    description:
+      - The group of this unit of systemd, such as V(nginx.service). systemd is told of the limits that it knows too, until the next
+        boot, so that it does not undo them; what shall outlast a boot belongs into the unit's file.
+      - A V(*.slice) that does not run is started and may be empty. A V(*.scope) is started around O(processes), in O(slice).
+        Both may have groups below them. O(state=absent) stops them, and is refused for other units.
+      - Found and made over D-Bus, on the socket of systemd itself; nothing needs to be installed for it.
+    type: str
+  slice:
+    description:
+      - The slice in which a O(unit) that is a scope is started.
+    type: str
+    default: system.slice
   state:
     description:
       - V(present) is a group with these limits, frozen or not.
@@ -42,9 +60,28 @@ options:
     choices: [present, absent, frozen, thawed]
   force:
     description:
-      - With O(state=absent), kill the processes of the group instead of refusing to remove it.
+      - With O(state=absent), kill the processes of the group instead of refusing to remove it; as O(on_processes=kill).
       - Otherwise, set a O(memory_max) below what is used. In cgroup v2 the kernel then kills processes of the group; in
         v1 it refuses.
+    type: bool
+    default: false
+  on_processes:
+    description:
+      - What becomes of the processes in the group and in groups below it with O(state=absent). With V(refuse) the group stays, unless
+        O(force) says otherwise.
+      - V(kill) and V(move) miss no process that is just being made. C(cgroup.kill) does the one where the kernel has it; else, and for the
+        other, the processes stand still meanwhile.
+    type: str
+    choices: [refuse, kill, move]
+  move_to:
+    description:
+      - Where O(on_processes=move) moves them, as a path like O(path); it must exist.
+      - By default the nearest group above that may hold processes. In cgroup v2 a group that has given controllers to those below it
+        must not, unless it is the root.
+    type: str
+  descendants:
+    description:
+      - Whether the descendants of O(processes) are put into the group too, those that are made meanwhile included.
     type: bool
     default: false
   device_rules:
@@ -90,6 +127,22 @@ options:
     type: list
     elements: int
     aliases: [pids]
+  network_class:
+    description:
+      - The class of a queueing discipline that the packets of the group's processes belong to, as C(tc) writes it, such as V(10:1); V(0:0)
+        is none.
+      - In cgroup v1 it is written to C(net_cls), which a filter C(cgroup) of C(tc) reads. Without that controller a rule of nftables matches the
+        group and sets the packets' priority, which C(htb) and the like take for the class without any filter.
+      - It concerns sockets in the host's own network namespace. Changed live.
+    type: str
+  network_priorities:
+    description:
+      - >-
+        For each link the priority of the group's packets that leave by it, such as V({"eth0": 5}); V(0) is none. Links not named stay as they
+        are.
+      - In cgroup v1 it is written to C(net_prio), without that controller it is a rule of nftables. Changed live.
+      - It concerns the links of the host's own network namespace. A number can be a class, as C(0x10002a) is C(10:2a).
+    type: dict
   freeze:
     description:
       - Whether the processes stand still; the same as O(state=frozen) and O(state=thawed).
@@ -149,6 +202,23 @@ EXAMPLES = r"""
     name: batch
     state: frozen
 
+- name: Let a daemon of the host have at most 1 GiB, in the words of a container
+  coracle.containers.container_cgroup:
+    unit: backup.service
+    memory_max: 1G
+    io_weight: 20
+
+- name: Limit whatever group a process is in
+  coracle.containers.container_cgroup:
+    pid: "{{ ansible_local.batch.pid }}"
+    cpus: 2
+
+- name: Give up the group and let what runs in it go on without limits
+  coracle.containers.container_cgroup:
+    name: batch
+    state: absent
+    on_processes: move
+
 - name: End it with all that runs in it
   coracle.containers.container_cgroup:
     name: batch
@@ -164,7 +234,7 @@ actions:
   elements: dict
   contains:
     action:
-      description: V(create), V(update), V(attach), V(freeze), V(thaw), V(kill) or V(remove).
+      description: V(create), V(update), V(attach), V(freeze), V(thaw), V(kill), V(move) or V(remove).
       type: str
       returned: always
       sample: update
@@ -200,6 +270,11 @@ cgroup:
       type: str
       returned: always
       sample: batch
+    unit:
+      description: The O(unit), where one was given.
+      type: str
+      returned: always
+      sample: null
     exists:
       description: Whether it is there, in all hierarchies.
       type: bool
@@ -221,6 +296,15 @@ cgroup:
       type: dict
       returned: when it exists
       sample: {"cpus": 0.5, "cpu_quota": 50000, "cpu_period": 100000, "memory_max": 536870912, "pids_max": 100}
+    effective:
+      description:
+        - What it may use in the end, with the groups above it. Each option has C(value), the least (V(-1) is none), and C(cgroup),
+          the group that sets it. Of C(cpuset_cpus) and C(cpuset_mems) it is what the kernel grants.
+        - Swap is told in cgroup v2 alone.
+      type: dict
+      returned: when it exists
+      sample: {"cpus": {"value": 0.5, "cgroup": "/coracle/batch"}, "memory_max": {"value": 268435456, "cgroup": "/coracle"},
+               "pids_max": {"value": -1, "cgroup": null}, "cpuset_cpus": {"value": "0-3", "cgroup": "/coracle/batch"}}
     frozen:
       description: Whether it was told to stand still.
       type: bool
@@ -245,7 +329,8 @@ cgroup:
                    "throttled_periods": 18, "throttled_ns": 900000000, "bursts": 0, "burst_ns": 0}
         memory:
           description:
-            - Bytes. C(reclaimable) is the part of C(current) that can be given back at once. C(events) counts how often the
+            - Bytes. C(reclaimable) is the part of C(current) that can be given back at once, C(working_set) is C(current) without
+              file pages that were not used lately, as the kubelet counts it. C(events) counts how often the
               limits were met and how many processes were killed (C(oom_kill)).
           type: dict
           returned: always
@@ -257,6 +342,13 @@ cgroup:
           type: dict
           returned: always
           sample: {"current": 3, "peak": 7, "events": {"max": 0}}
+        pressure:
+          description:
+            - How long tasks waited for C(cpu), C(memory) and C(io). C(some) is at least one task, C(full) all of them; C(avg10), C(avg60) and
+              C(avg300) are per cent of the last seconds, C(total_us) microseconds in all. Null without C(CONFIG_PSI) or cgroup v2.
+          type: dict
+          returned: always
+          sample: {"cpu": {"some": {"avg10": 1.53, "avg60": 0.87, "avg300": 0.73, "total_us": 1088168194}}, "memory": null, "io": null}
         io:
           description: By device, bytes and operations read and written.
           type: dict
@@ -275,8 +367,8 @@ from ansible_collections.coracle.containers.plugins.module_utils.options.cgroup 
 
 def main() -> None:
     """Entry point of the module."""
-    run("cgroup", OPTIONS, required_one_of=[("name", "path")],
-        mutually_exclusive=[("name", "path"), ("cpus", "cpu_quota")])
+    run("cgroup", OPTIONS, required_one_of=[("name", "path", "pid", "unit")],
+        mutually_exclusive=[("name", "path", "pid", "unit"), ("cpus", "cpu_quota")])
 
 
 if __name__ == "__main__":

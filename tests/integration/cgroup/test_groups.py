@@ -11,9 +11,10 @@ import time
 from typing import Any, Callable, List
 
 import pytest
-from ansible_collections.coracle.containers.plugins.module_utils.engine.cgroup import group, support
+from ansible_collections.coracle.containers.plugins.module_utils.engine.cgroup import checks, effective, group, support
 from ansible_collections.coracle.containers.plugins.module_utils.engine.cgroup.hierarchy import discover, folder
 from ansible_collections.coracle.containers.plugins.module_utils.engine.cgroup.limits import (
+    NOTHING,
     DeviceRule,
     IoLimit,
     Limits,
@@ -313,6 +314,38 @@ def test_a_group_with_processes_is_not_removed(inside: Callable[..., Any]) -> No
     inside(scenario)
 
 
+def test_a_group_below_one_that_holds_processes(inside: Callable[..., Any]) -> None:
+    """v2 gives it no controllers; in v1 they may have both."""
+    def scenario(path: str) -> None:
+        roots = discover()
+        field = "pids_max" if roots.version("pids") == 2 else "hugetlb" if roots.version("hugetlb") == 2 else ""
+        limited = Limits(**{field: 20 if field == "pids_max" else (("2MB", 1 << 22),)}) if field else NOTHING
+        group.create(path + "/a")
+        pid, inner = sleeper(), sleeper()
+        try:
+            group.attach(path + "/a", pid)
+            if field:
+                for each in (lambda: checks.check(roots, path + "/a/b", limited, NOTHING),  # as in check mode
+                             lambda: group.create(path + "/a/b", limited)):
+                    with pytest.raises(Conflict, match=r"holds processes itself \(%d\)" % pid):
+                        each()
+                assert not any(all_in(path + "/a/b"))
+            group.create(path + "/a/b")
+            group.attach(path + "/a/b", inner)  # it is no group for threads alone
+            assert group.processes(path + "/a/b") == [inner]
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            group.update(path + "/a/b", limited)
+            told = group.read(path + "/a/b")
+            assert field != "pids_max" or told.pids_max == 20
+            assert field != "hugetlb" or ("2MB", 1 << 22) in (told.hugetlb or ())
+        finally:
+            group.kill(path)
+            os.waitpid(inner, 0)
+            group.remove(path)
+    inside(scenario)
+
+
 def test_the_frozen_are_killed_too(inside: Callable[..., Any]) -> None:
     def scenario(path: str) -> None:
         group.create(path)
@@ -374,6 +407,7 @@ def test_no_group_is_no_group(inside: Callable[..., Any]) -> None:
     inside(scenario)
 
 
+@pytest.mark.measures
 def test_making_a_group_is_fast(inside: Callable[..., Any]) -> None:
     def scenario(path: str) -> None:
         limits = Limits(cpu_quota=50000, cpu_period=100000, cpu_weight=200, memory_max=64 * MIB, pids_max=50)
@@ -384,5 +418,31 @@ def test_making_a_group_is_fast(inside: Callable[..., Any]) -> None:
             group.create(path + "/a", limits)
             times.append(time.perf_counter() - begin)
             group.remove(path + "/a")
-        assert min(times) < (0.05 if os.environ.get("CORACLE_VM") else 0.0015), sorted(times)
+        assert min(times) < (0.5 if os.environ.get("CORACLE_VM") else 0.01), sorted(times)  # the benchmark has the figure
+    inside(scenario)
+
+
+def test_the_least_of_all_groups_above_holds(inside: Callable[..., Any]) -> None:
+    def scenario(path: str) -> None:
+        group.create(path, Limits(memory_max=64 * MIB, pids_max=50, cpu_quota=50000, cpu_period=100000, cpuset_cpus="0"))
+        group.create(path + "/a/b", Limits(memory_max=96 * MIB, pids_max=20, cpu_quota=-1, cpu_period=100000))
+        told = effective.effective(path + "/a/b")
+        assert told["memory_max"] == {"value": 64 * MIB, "cgroup": path}
+        assert told["pids_max"] == {"value": 20, "cgroup": path + "/a/b"}
+        assert told["cpus"] == {"value": 0.5, "cgroup": path}
+        assert told["cpuset_cpus"]["value"] == "0"
+        assert effective.effective(os.path.dirname(path))["pids_max"] == {"value": -1, "cgroup": None}
+    inside(scenario)
+
+
+def test_pressure_is_told_where_the_kernel_has_it(inside: Callable[..., Any]) -> None:
+    def scenario(path: str) -> None:
+        group.create(path)
+        told = group.usage(path)["pressure"]
+        unified = discover().v2
+        if unified is None or not os.path.exists("/proc/pressure/cpu"):
+            assert told == {"cpu": None, "memory": None, "io": None}
+            return
+        for what in ("cpu", "memory", "io"):
+            assert set(told[what]["some"]) == {"avg10", "avg60", "avg300", "total_us"}
     inside(scenario)

@@ -39,7 +39,8 @@ FULL: Dict[str, Any] = {
 def test_the_example_of_the_specification() -> None:
     limits = from_oci(FULL)
     assert limits == Limits(
-        cpu_quota=1000000, cpu_period=500000, cpu_burst=100, cpu_weight=100, cpu_idle=False, cpuset_cpus="2-3",
+        cpu_quota=1000000, cpu_period=500000, cpu_burst=100, cpu_weight=100, cpu_idle=False, cpu_rt_runtime=950000,
+        cpuset_cpus="2-3",
         cpuset_mems="0-7", memory_max=536870912, memory_low=268435456, memory_swap_max=268435456, memory_high=1000000,
         memory_swappiness=0, pids_max=32771, io_weight=77, io_device_weights=(("8:0", 4950),),
         io_limits=(IoLimit("8:0", read_bps=600), IoLimit("8:16", write_iops=300)),
@@ -57,6 +58,8 @@ def test_the_example_of_the_specification() -> None:
     Limits(memory_max=-1, memory_swap_max=5), Limits(memory_high=-1, memory_min=5, memory_low=0),
     Limits(pids_max=-1), Limits(pids_max=0), Limits(pids_max=7), Limits(io_weight=150), Limits(memory_oom_kill=False),
     Limits(io_limits=(IoLimit("8:0", 1, 2, 3, 4),)), Limits(devices=(DeviceRule(True),)), Limits(cpu_idle=True),
+    Limits(cpu_rt_runtime=10000, cpu_rt_period=500000), Limits(cpuset_partition="isolated"), Limits(memory_oom_group=True),
+    Limits(hugetlb=(("2MB", -1),)), Limits(misc=(("sev", 3), ("sev_es", -1))), Limits(unified=(("io.latency", "8:0 target=9"),)),
 ])
 def test_what_is_written_to_a_bundle_is_read_from_it(limits: Limits) -> None:
     assert from_oci(to_oci(limits)) == limits

@@ -56,6 +56,25 @@ def test_everything_in_v1() -> None:
         ("net_prio.ifpriomap", "eth0 5"), ("devices.deny", "a"), ("devices.allow", "c 1:3 rwm")]
 
 
+def test_what_only_some_kernels_have() -> None:
+    layout = V2._replace(versions=dict(V2.versions, misc=2))
+    wanted = Limits(cpuset_cpus="1", cpuset_partition="isolated", memory_oom_group=True, misc=(("sev", 3), ("sev_es", -1)),
+                    unified=(("rdma.max", "a hca_handle=1\nb hca_handle=2"),))
+    assert writes(layout, wanted) == [
+        ("cpuset.cpus", "1"), ("cpuset.cpus.partition", "isolated"), ("memory.oom.group", "1"), ("misc.max", "sev 3"),
+        ("misc.max", "sev_es max"), ("rdma.max", "a hca_handle=1"), ("rdma.max", "b hca_handle=2")]
+    back = Limits(cpuset_cpus="", cpuset_partition="member")  # a partition may not lose its CPUs
+    assert writes(layout, back, wanted) == [("cpuset.cpus.partition", "member"), ("cpuset.cpus", "\n")]
+    assert writes(V1, Limits(rdma=(("mlx5_0", 3, -1),))) == [("rdma.max", "mlx5_0 hca_handle=3 hca_object=max")]
+
+
+def test_real_time_fits_in_its_period_at_every_moment() -> None:
+    longer = Limits(cpu_rt_runtime=800000, cpu_rt_period=2000000)
+    assert [file for file, _value in writes(V1, longer)] == ["cpu.rt_period_us", "cpu.rt_runtime_us"]
+    shorter = Limits(cpu_rt_runtime=1000, cpu_rt_period=5000)
+    assert [file for file, _value in writes(V1, shorter, longer)] == ["cpu.rt_runtime_us", "cpu.rt_period_us"]
+
+
 def test_controllers_that_a_host_has_not_are_left_out() -> None:
     assert writes(Layout({"pids": 2}), EVERYTHING) == [("pids.max", "10")]
 
@@ -168,3 +187,10 @@ def test_rounding_is_the_kernels() -> None:
     assert v1.io_weight == 144 and rounded(V2, asked).io_weight == 150
     assert rounded(V1, Limits(memory_max=2 ** 63 - 1)).memory_max == -1
     assert rounded(V1, v1) == v1
+
+
+def test_a_disks_weight_is_bfqs_own_where_that_of_all_is() -> None:
+    wanted = Limits(io_weight=3263, blkio_weight=333, io_device_weights=(("7:0", 4384),))
+    assert writes(V1, wanted) == [("blkio.bfq.weight", "333"), ("blkio.bfq.weight_device", "7:0 444")]
+    assert writes(V1, wanted, rounded(V1, wanted._replace(io_weight=2663)))[-1:] != [("blkio.bfq.weight_device", "7:0 444")]
+    assert writes(V1, Limits(io_device_weights=(("7:0", 4384),))) == [("blkio.bfq.weight_device", "7:0 489")]

@@ -74,6 +74,34 @@ def test_what_a_container_is_not_given_is_lifted() -> None:
     assert request.wholly(Limits(pids_max=7), held) == Limits(cpu_quota=-1, memory_max=-1, memory_swap_max=-1, pids_max=7)
 
 
+def test_tables_that_a_container_is_not_given_are_lifted() -> None:
+    held = Limits(hugetlb=(("1GB", -1), ("2MB", 4096)), misc=(("sev", 3),), rdma=(("mlx5_0", 3, -1),),
+                  unified=(("io.latency", "8:0 target=9"), ("memory.high", "5"), ("memory.low", "0")))
+    assert request.wholly(Limits(hugetlb=(("1GB", 0),)), held) == Limits(
+        hugetlb=(("1GB", 0), ("2MB", -1)), misc=(("sev", -1),), rdma=(("mlx5_0", -1, -1),),
+        unified=(("memory.high", "max"),))
+
+
+def test_a_file_says_what_was_asked_for() -> None:
+    asked, told = Limits(unified=(("io.max", "8:0  rbps=1"),)), Limits(unified=(("io.max", "7:0 wbps=2\n8:0 rbps=1"),))
+    assert request.as_asked(asked, told) == asked
+    assert request.as_asked(asked._replace(unified=(("io.max", "8:0 rbps=2"),)), told) == told
+
+
+def test_a_file_and_its_option_are_not_both_said() -> None:
+    with pytest.raises(InvalidValue, match="option 'unified': value 'memory.max' is what 'memory_max' says too"):
+        request.from_options(parse(OPTIONS, {"memory_max": "64M", "unified": {"memory.max": "1"}}))
+
+
+@pytest.mark.parametrize("given", [
+    {"hugetlb": {"2M": "4M"}}, {"hugetlb": {"2MB": "some"}}, {"rdma": {"mlx5_0": 3}}, {"rdma": {"mlx5_0": {"handles": 3}}},
+    {"misc": {"sev": "x"}}, {"unified": {"cgroup.procs": "1"}}, {"unified": {"../x.y": "1"}}, {"unified": {"memory.max": ""}},
+    {"memory_swappiness": 101}, {"cpu_rt_period": 0}])
+def test_wrong_values_of_tables(given: Any) -> None:
+    with pytest.raises(InvalidValue, match="option '%s'" % next(iter(given))):
+        parse(OPTIONS, given)
+
+
 def test_the_fields_of_options() -> None:
     limits = Limits(cpu_quota=1, cpu_period=2, memory_max=3, devices=())
     assert request.fields_of(["cpus", "device_rules"], limits) == Limits(cpu_quota=1, cpu_period=2, devices=())

@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import os
-from typing import Mapping, Optional, Set, Tuple
+from typing import List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..errors import Conflict, InvalidValue, Unsupported
 from ..kernel import cgroupfs
 from . import devices
 from .hierarchy import Hierarchies, ancestors, folder
-from .limits import Limits, merged
-from .support import require
+from .limits import Limits, given, merged
+from .support import FILES, require
 
 
 def check(hierarchies: Hierarchies, path: str, limits: Limits, current: Limits,
@@ -34,6 +34,8 @@ def check(hierarchies: Hierarchies, path: str, limits: Limits, current: Limits,
     """
     names = options or {}
     require(hierarchies, path, limits, names)
+    refuse_below_processes(hierarchies, path, needed(hierarchies, limits))
+    _resources(hierarchies, limits)
     after = merged(current, limits)
     _swap(hierarchies, limits, after)
     if limits.memory_low == -1 and hierarchies.version("memory") == 1:
@@ -49,6 +51,64 @@ def check(hierarchies: Hierarchies, path: str, limits: Limits, current: Limits,
             and not devices.is_plain(devices.canonical(limits.devices)):
         raise Unsupported("option '%s': cgroup v1 cannot take a part out of a wider rule"
                           % names.get("devices", "devices"), "Write the wider rule as several that leave the part out")
+
+
+def needed(hierarchies: Hierarchies, limits: Limits) -> Set[str]:
+    """The controllers of v2 that these limits take."""
+    found = {FILES[field][0] for field in given(limits)} | {file.split(".")[0] for file, _value in limits.unified or ()}
+    return found & hierarchies.v2_controllers
+
+
+def refuse_below_processes(hierarchies: Hierarchies, path: str, controllers: Set[str]) -> None:
+    """Refuse a group below one that holds processes itself, to which v2 gives no controllers for others (cgroup-v2.rst, "No
+    Internal Process Constraint").
+
+    Raises:
+        Conflict: Names the group and the processes.
+    """
+    for above in ancestors(path) if controllers else ():
+        at = folder(hierarchies.v2 or "", above)
+        lacking = sorted(controllers - set(cgroupfs.words(at + "/cgroup.subtree_control")))
+        holders = cgroupfs.numbers(at + "/cgroup.procs") if lacking else []
+        if holders:
+            raise Conflict("cgroup %s holds processes itself (%s), so that cgroup v2 gives its groups no controller '%s'"
+                           % (above, some(holders), lacking[0]), "Move them into a group below it, or choose another place")
+
+
+def some(pids: Sequence[int]) -> str:
+    """The first few of many processes, for a message."""
+    return ", ".join(map(str, pids[:8])) + (", ..." if len(pids) > 8 else "")
+
+
+def _resources(hierarchies: Hierarchies, limits: Limits) -> None:
+    """Refuse sizes of pages, RDMA devices and scalar resources that the host does not have."""
+    for field, known in (("hugetlb", _page_sizes), ("rdma", _rdma_devices), ("misc", _scalar_resources)):
+        for row in getattr(limits, field) or ():
+            there = known(hierarchies)
+            if row[0] not in there:
+                raise InvalidValue(field, row[0], "is not what this host has",
+                                   "Name some of %s" % ", ".join(there) if there else "Leave it out: there is none")
+
+
+def _page_sizes(_hierarchies: Hierarchies) -> List[str]:
+    """As the controller calls them: C(2MB) for C(hugepages-2048kB)."""
+    found = []
+    for name in _listed("/sys/kernel/mm/hugepages"):
+        size = int(name[len("hugepages-"):-len("kB")])
+        found.append("%dGB" % (size >> 20) if size >= 1 << 20 else "%dMB" % (size >> 10) if size >= 1 << 10 else "%dKB" % size)
+    return found
+
+
+def _rdma_devices(_hierarchies: Hierarchies) -> List[str]:
+    return _listed("/sys/class/infiniband")
+
+
+def _scalar_resources(hierarchies: Hierarchies) -> List[str]:
+    return sorted(cgroupfs.pairs("%s/misc.capacity" % hierarchies.root("misc")))
+
+
+def _listed(at: str) -> List[str]:
+    return sorted(os.listdir(at)) if os.path.isdir(at) else []
 
 
 def _swap(hierarchies: Hierarchies, limits: Limits, after: Limits) -> None:

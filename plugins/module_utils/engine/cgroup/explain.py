@@ -24,7 +24,7 @@ def explained(error: KernelError, hierarchies: Hierarchies, path: str, write: Wr
         return no_file(write.field, write.field, write.controller, write.file)
     step = {"cpu_quota": _cpu, "cpu_period": _cpu, "cpu_burst": _burst, "cpuset_cpus": _cpuset, "cpuset_mems": _cpuset,
             "memory_max": _memory, "memory_swap_max": _memory, "io_limits": _io, "io_device_weights": _io,
-            "io_weight": _io, "devices": _devices}.get(write.field)
+            "io_weight": _io, "devices": _devices, "cpu_rt_runtime": _realtime, "cpu_rt_period": _realtime}.get(write.field)
     found = step(error.errno, hierarchies, path, write, limits) if step else None
     if found is not None:
         return found
@@ -62,6 +62,18 @@ def _cpu(number: int, hierarchies: Hierarchies, path: str, _write: Write, limits
                             "Lower the limit of %s first" % below)
     return InvalidValue("cpu_quota", "%d / %d" % (quota, period), "is refused by the kernel",
                         "Give a period of 1000 to 1000000 and a quota of at least 1000 microseconds")
+
+
+def _realtime(number: int, hierarchies: Hierarchies, path: str, write: Write, limits: Limits) -> Optional[EngineError]:
+    if number != errno.EINVAL:
+        return None
+    root, above = hierarchies.v1.get("cpu", ""), os.path.dirname(path)
+    at = folder(root, above).rstrip("/")
+    return Conflict("option '%s': %s of %s microseconds for cgroup %s do not fit into what cgroup %s above has, %s of %s, "
+                    "together with the groups beside it" % (
+                        write.field, limits.cpu_rt_runtime, limits.cpu_rt_period or 1000000, path, above,
+                        cgroupfs.read_if_there(at + "/cpu.rt_runtime_us"), cgroupfs.read_if_there(at + "/cpu.rt_period_us")),
+                    "Give that group enough first, with container_cgroup and 'path: %s'" % above, option=write.field)
 
 
 def _burst(number: int, _hierarchies: Hierarchies, path: str, write: Write, limits: Limits) -> Optional[EngineError]:

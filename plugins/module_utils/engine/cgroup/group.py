@@ -11,18 +11,16 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Sequence
 
 from ..errors import Conflict, EngineError, KernelError, NotFound, Unsupported
 from ..kernel import cgroupfs
-from . import devices, support, v1, v2
-from .checks import check
+from . import checks, devices, support, v1, v2
 from .entry import Entry, attach, close_entry, enter, enter_self, holds, open_entry, processes
-from .explain import explained
 from .freezer import freeze, frozen, kill, thaw
 from .hierarchy import Hierarchies, ancestors, discover, folder
 from .limits import NOTHING, Limits, given
-from .render import ORDER, render
+from .render import ORDER, V1_SAME, render
 from .usage import memory_in_use, oom_kills, usage
 from .write import Write
 
@@ -33,7 +31,7 @@ __all__ = (
 
 USUAL = frozenset(("cpu", "cpuset", "io", "memory", "pids"))
 """The controllers of v2 that every group has on a host that has v2 alone; others where a limit needs them."""
-REMOVE_TIMEOUT = 5.0
+REMOVE_TIMEOUT = 15.0
 
 
 def paths(path: str) -> Dict[str, str]:
@@ -63,7 +61,7 @@ def create(path: str, limits: Limits = NOTHING) -> None:
         EngineError: The kernel refused a value.
     """
     hierarchies = discover()
-    check(hierarchies, path, limits, NOTHING)
+    checks.check(hierarchies, path, limits, NOTHING)
     made: List[str] = []
     try:
         fresh = [_make(hierarchies, root, path, made, limits) for root in hierarchies.all_roots()]
@@ -86,8 +84,9 @@ def _make(hierarchies: Hierarchies, root: str, path: str, made: List[str], limit
     for attempt in range(4):
         try:
             fresh = _mkdir(folder(root, path), made)
-            if fresh and root == hierarchies.v1.get("cpuset"):
-                _inherit_cpuset(root, path)
+            if root == hierarchies.v1.get("cpuset"):
+                for each in [*ancestors(path), path]:
+                    _inherit_cpuset(root, each)
         except FileNotFoundError:
             if attempt == 3:
                 raise
@@ -126,17 +125,19 @@ def _inherit_cpuset(root: str, path: str) -> None:
 
 def _delegate(hierarchies: Hierarchies, path: str, limits: Limits) -> None:
     """See to it that the group has its controllers, by enabling them in the groups above it."""
-    needed = {support.FILES[field][0] for field in given(limits)}
-    needed |= {file.split(".")[0] for file, _value in limits.unified or ()}
+    needed = checks.needed(hierarchies, limits)
     wanted = hierarchies.v2_controllers & (needed | USUAL if hierarchies.kind == "v2" else needed)
     root = hierarchies.v2 or ""
     if not wanted or wanted <= set(cgroupfs.words(folder(root, path) + "/cgroup.controllers")):
         return
+    checks.refuse_below_processes(hierarchies, path, needed)
     for above in ["/"] + ancestors(path):
         at = folder(root, above).rstrip("/")
         missing = sorted(wanted - set(cgroupfs.words(at + "/cgroup.subtree_control")))
         if not missing:
             continue
+        if above != "/" and cgroupfs.numbers(at + "/cgroup.procs"):
+            return  # some controllers could be had, and would make the groups below unfit for processes (threaded mode)
         try:
             cgroupfs.write(at + "/cgroup.subtree_control", " ".join("+" + each for each in missing))
             continue
@@ -146,20 +147,9 @@ def _delegate(hierarchies: Hierarchies, path: str, limits: Limits) -> None:
             try:
                 cgroupfs.write(at + "/cgroup.subtree_control", "+" + controller)
             except KernelError as error:
-                if controller not in needed:
-                    continue
-                holders = cgroupfs.numbers(at + "/cgroup.procs")
-                if holders:
-                    raise Conflict(
-                        "cgroup %s holds processes itself (%s), so that cgroup v2 gives its groups no controller '%s'"
-                        % (above, _some(holders), controller),
-                        "Move them into a group below it, or choose another cgroup_root")
-                raise Unsupported("cgroup %s cannot give the controller '%s' to the groups below it: %s"
-                                  % (above, controller, error), "Look at %s/cgroup.controllers and cgroup.type" % at)
-
-
-def _some(pids: List[int]) -> str:
-    return ", ".join(map(str, pids[:8])) + (", ..." if len(pids) > 8 else "")
+                if controller in needed:
+                    raise Unsupported("cgroup %s cannot give the controller '%s' to the groups below it: %s"
+                                      % (above, controller, error), "Look at %s/cgroup.controllers and cgroup.type" % at)
 
 
 def update(path: str, limits: Limits) -> None:
@@ -171,19 +161,39 @@ def update(path: str, limits: Limits) -> None:
         EngineError: The kernel refused a value.
     """
     hierarchies = discover()
-    current = read(path)
-    check(hierarchies, path, limits, current)
+    files = [file for file, _value in limits.unified or ()]
+    current = read(path, files)
+    checks.check(hierarchies, path, limits, current)
+    before = Limits(**{field: getattr(current, field) for field in given(limits)})
+    unit = _unit(path)
+    if unit:  # first, since it enables controllers by itself, and takes back what it does not know of
+        _tell(unit, limits)
+        current = read(path, files)
     if hierarchies.v2:
         _delegate(hierarchies, path, limits)
     try:
         _write_all(hierarchies, path, limits, current)
     except EngineError:
-        before = Limits(**{field: getattr(current, field) for field in given(limits)})
         try:
-            _write_all(hierarchies, path, before, read(path))
+            if unit:
+                _tell(unit, before)
+            _write_all(hierarchies, path, before, read(path, files))
         except EngineError:
             pass
         raise
+
+
+def _unit(path: str) -> Optional[str]:
+    """The unit of systemd whose group this is; others are not systemd's business."""
+    if not path.endswith((".service", ".scope", ".slice")):
+        return None
+    from . import systemd  # pylint: disable=import-outside-toplevel
+    return systemd.unit_of(path)
+
+
+def _tell(unit: str, limits: Limits) -> None:
+    from . import systemd  # pylint: disable=import-outside-toplevel
+    systemd.tell(unit, limits)
 
 
 def _write_all(hierarchies: Hierarchies, path: str, limits: Limits, current: Optional[Limits]) -> None:
@@ -195,7 +205,10 @@ def _write_all(hierarchies: Hierarchies, path: str, limits: Limits, current: Opt
         try:
             cgroupfs.write("%s/%s" % (at, write.file), write.value)
         except KernelError as error:
+            from .explain import explained  # pylint: disable=import-outside-toplevel
             raise explained(error, hierarchies, path, write, limits)
+    if limits.cpuset_partition not in (None, "member"):
+        _hold_partition(folder(hierarchies.root("cpuset") or "", path), path, str(limits.cpuset_partition))
     if limits.devices is not None and layout.versions["devices"] == 2:
         at = folder(hierarchies.v2 or "", path)
         rules = devices.canonical(limits.devices)
@@ -203,11 +216,25 @@ def _write_all(hierarchies: Hierarchies, path: str, limits: Limits, current: Opt
             try:
                 devices.to_v2(at, rules)
             except KernelError as error:
+                from .explain import explained  # pylint: disable=import-outside-toplevel
                 raise explained(error, hierarchies, path, Write("devices", "", "program", "devices"), limits)
 
 
-def read(path: str) -> Limits:
+def _hold_partition(at: str, path: str, wanted: str) -> None:
+    """The kernel takes a partition that cannot be, and says so only when it is read."""
+    told = cgroupfs.read(at + "/cpuset.cpus.partition")
+    if "invalid" in told:
+        raise Conflict("option 'cpuset_partition': cgroup %s is no partition '%s': the kernel says '%s'" % (path, wanted, told),
+                       "Give it cpuset_cpus of its own that the groups beside it do not have, and make the group above a "
+                       "partition too, unless that is the root", option="cpuset_partition")
+
+
+def read(path: str, files: Sequence[str] = ()) -> Limits:
     """The limits that the kernel holds this group to.
+
+    Args:
+        path: The group.
+        files: Of v2, to be read as they are into C(unified).
 
     Raises:
         NotFound: There is no such group.
@@ -223,7 +250,10 @@ def read(path: str) -> Limits:
             continue
         at = folder(hierarchies.root(controller) or hierarchies.v2 or "", path)
         if os.path.isdir(at):
-            found.update((v1 if version == 1 else v2).read(controller, at, layout.io_weight))
+            found.update((v1 if version == 1 and controller not in V1_SAME else v2).read(controller, at, layout.io_weight))
+    if files and hierarchies.v2:
+        told = [(file, cgroupfs.read_if_there("%s/%s" % (folder(hierarchies.v2, path), file))) for file in files]
+        found["unified"] = tuple((file, text) for file, text in told if text is not None)
     return Limits(**found)
 
 
@@ -246,7 +276,7 @@ def remove(path: str, timeout: float = REMOVE_TIMEOUT) -> None:
                 break
             if time.monotonic() > until:
                 pids = cgroupfs.numbers(busy + "/cgroup.procs")
-                why = "processes %s are in %s" % (_some(pids), busy) if pids else "the kernel keeps %s busy" % busy
+                why = "processes %s are in %s" % (checks.some(pids), busy) if pids else "the kernel keeps %s busy" % busy
                 raise Conflict(
                     "cgroup %s cannot be removed: %s" % (path, why),
                     "End these processes first" if pids else "Try again, or look what has it open", processes=pids)
@@ -289,11 +319,12 @@ def prune(path: str) -> bool:
     hierarchies = discover()
     for root in hierarchies.all_roots():
         at = folder(root, path)
-        if not os.path.isdir(at):
+        try:
+            with os.scandir(at) as entries:
+                if any(entry.is_dir(follow_symlinks=False) for entry in entries):
+                    return False
+        except FileNotFoundError:  # not there, or somebody else was faster
             continue
-        with os.scandir(at) as entries:
-            if any(entry.is_dir(follow_symlinks=False) for entry in entries):
-                return False
         if cgroupfs.numbers(at + "/cgroup.procs"):
             return False
     try:

@@ -60,11 +60,14 @@ class Limits(NamedTuple):
         cpu_weight: 1 to 10000; 100 is everybody's.
         cpu_shares: v1's own figure where C(cpu_weight) does not say it exactly; takes precedence on v1.
         cpu_idle: Whether it runs only when nobody else wants to.
+        cpu_rt_runtime, cpu_rt_period: Microseconds of real-time scheduling in each period, v1 alone.
         cpuset_cpus, cpuset_mems: Lists such as C(0-2,4); empty text: as the parent.
+        cpuset_partition: C(member), C(root) or C(isolated), v2 alone.
         memory_max, memory_high, memory_low, memory_min: Bytes; C(-1) unlimited.
         memory_swap_max: Bytes of swap beside the memory, not together with it; C(-1) unlimited.
         memory_swappiness: 0 to 100, v1 alone.
         memory_oom_kill: Whether the kernel may kill, v1 alone; v2 always may.
+        memory_oom_group: Whether the kernel, if it kills, kills all of the group, v2 alone.
         pids_max: Processes and threads; C(-1) unlimited.
         io_weight: 1 to 10000; 100 is everybody's.
         blkio_weight: BFQ's or CFQ's own figure, 10 to 1000; takes precedence where these rule.
@@ -72,9 +75,10 @@ class Limits(NamedTuple):
         io_limits: All devices that have a limit.
         hugetlb: (page size as in C(2MB), bytes).
         rdma: (device, handles, objects); C(-1) unlimited.
+        misc: (resource, amount), such as C(sev); C(-1) unlimited.
         network_class, network_priorities: v1's net_cls and net_prio.
         devices: Rules in order.
-        unified: Further (file, value) of v2.
+        unified: Further (file, value) of v2, in order of the files.
     """
 
     cpu_quota: Optional[int] = None
@@ -83,8 +87,11 @@ class Limits(NamedTuple):
     cpu_weight: Optional[int] = None
     cpu_shares: Optional[int] = None
     cpu_idle: Optional[bool] = None
+    cpu_rt_runtime: Optional[int] = None
+    cpu_rt_period: Optional[int] = None
     cpuset_cpus: Optional[str] = None
     cpuset_mems: Optional[str] = None
+    cpuset_partition: Optional[str] = None
     memory_max: Optional[int] = None
     memory_high: Optional[int] = None
     memory_low: Optional[int] = None
@@ -92,6 +99,7 @@ class Limits(NamedTuple):
     memory_swap_max: Optional[int] = None
     memory_swappiness: Optional[int] = None
     memory_oom_kill: Optional[bool] = None
+    memory_oom_group: Optional[bool] = None
     pids_max: Optional[int] = None
     io_weight: Optional[int] = None
     blkio_weight: Optional[int] = None
@@ -99,6 +107,7 @@ class Limits(NamedTuple):
     io_limits: Optional[Tuple[IoLimit, ...]] = None
     hugetlb: Optional[Tuple[Tuple[str, int], ...]] = None
     rdma: Optional[Tuple[Tuple[str, int, int], ...]] = None
+    misc: Optional[Tuple[Tuple[str, int], ...]] = None
     network_class: Optional[int] = None
     network_priorities: Optional[Tuple[Tuple[str, int], ...]] = None
     devices: Optional[Tuple[DeviceRule, ...]] = None
@@ -106,9 +115,11 @@ class Limits(NamedTuple):
 
 
 NOTHING = Limits()
+_ENDLESS = 2 ** 64 - 1
+"""What says C(max) of huge pages in OCI, whose figure has no sign."""
 
 
-def given(limits: Limits) -> Dict[str, Any]:
+def given(limits: Any) -> Dict[str, Any]:
     """The fields that say something."""
     return {name: value for name, value in zip(limits._fields, limits) if value is not None}
 
@@ -122,7 +133,20 @@ _UNIFIED = {
     "memory.max": "memory_max", "memory.high": "memory_high", "memory.low": "memory_low", "memory.min": "memory_min",
     "memory.swap.max": "memory_swap_max", "pids.max": "pids_max", "cpu.weight": "cpu_weight",
     "cpu.max.burst": "cpu_burst", "cpuset.cpus": "cpuset_cpus", "cpuset.mems": "cpuset_mems",
+    "cpuset.cpus.partition": "cpuset_partition", "memory.oom.group": "memory_oom_group", "cpu.idle": "cpu_idle",
 }
+
+
+OCI_KEYS = {
+    "cpu_quota": "cpu.quota", "cpu_period": "cpu.period", "cpu_burst": "cpu.burst", "cpu_weight": "cpu.shares",
+    "cpu_shares": "cpu.shares", "cpu_idle": "cpu.idle", "cpu_rt_runtime": "cpu.realtimeRuntime",
+    "cpu_rt_period": "cpu.realtimePeriod", "cpuset_cpus": "cpu.cpus", "cpuset_mems": "cpu.mems", "memory_max": "memory.limit",
+    "memory_swap_max": "memory.swap", "memory_low": "memory.reservation", "memory_swappiness": "memory.swappiness",
+    "memory_oom_kill": "memory.disableOOMKiller", "pids_max": "pids.limit", "io_weight": "blockIO.weight",
+    "blkio_weight": "blockIO.weight", "io_device_weights": "blockIO.weightDevice", "io_limits": "blockIO",
+    "hugetlb": "hugepageLimits", "rdma": "rdma", "network_class": "network.classID",
+    "network_priorities": "network.priorities", "devices": "devices", "unified": "unified"}
+"""Where C(linux.resources) says each of the fields, for errors."""
 
 
 def from_oci(resources: Mapping[str, Any]) -> Limits:
@@ -133,8 +157,9 @@ def from_oci(resources: Mapping[str, Any]) -> Limits:
     """
     found: Dict[str, Any] = {}
     cpu = _part(resources, "cpu")
-    for key, field in (("quota", "cpu_quota"), ("period", "cpu_period"), ("burst", "cpu_burst")):
-        if cpu.get(key):
+    for key, field in (("quota", "cpu_quota"), ("period", "cpu_period"), ("burst", "cpu_burst"),
+                       ("realtimeRuntime", "cpu_rt_runtime"), ("realtimePeriod", "cpu_rt_period")):
+        if cpu.get(key) or key == "burst" and cpu.get(key) is not None:
             found[field] = _limit(cpu[key])
     if cpu.get("shares"):
         found["cpu_weight"] = weights.cpu_weight(cpu["shares"])
@@ -150,7 +175,8 @@ def from_oci(resources: Mapping[str, Any]) -> Limits:
         found["pids_max"] = _limit(resources["pids"]["limit"])
     _io_from_oci(_part(resources, "blockIO"), found)
     if resources.get("hugepageLimits"):
-        found["hugetlb"] = tuple((each["pageSize"], each["limit"]) for each in resources["hugepageLimits"])
+        found["hugetlb"] = tuple((each["pageSize"], each["limit"] if each["limit"] < _ENDLESS else UNLIMITED)
+                                 for each in resources["hugepageLimits"])
     if resources.get("rdma"):
         found["rdma"] = tuple((name, each.get("hcaHandles", UNLIMITED), each.get("hcaObjects", UNLIMITED))
                               for name, each in sorted(resources["rdma"].items()))
@@ -231,14 +257,16 @@ def _unified_from_oci(unified: Mapping[str, str], found: Dict[str, Any]) -> None
         value = text.strip()
         field = _UNIFIED.get(key)
         if field is not None:
-            found[field] = value if field.startswith("cpuset") else UNLIMITED if value == "max" else int(value)
+            found[field] = (value if field.startswith("cpuset") else value == "1" if field in ("cpu_idle", "memory_oom_group")
+                            else UNLIMITED if value == "max" else int(value))
         elif key == "cpu.max" and value:
             quota, _space, period = value.partition(" ")
             found["cpu_quota"] = UNLIMITED if quota == "max" else int(quota)
             if period:
                 found["cpu_period"] = int(period)
-        elif key == "cpu.idle":
-            found["cpu_idle"] = value == "1"
+        elif key == "misc.max":
+            found["misc"] = tuple((name, UNLIMITED if most == "max" else int(most)) for name, most in
+                                  (line.split() for line in value.splitlines()))
         elif key == "io.weight" and value.replace("default ", "").isdigit():
             found["io_weight"] = int(value.replace("default ", ""))
             found.pop("blkio_weight", None)
@@ -260,6 +288,7 @@ def to_oci(limits: Limits) -> Dict[str, Any]:
         "cpu": {"quota": limits.cpu_quota, "period": limits.cpu_period, "burst": limits.cpu_burst,
                 "shares": limits.cpu_shares or (limits.cpu_weight and weights.cpu_shares(limits.cpu_weight)),
                 "idle": None if limits.cpu_idle is None else int(limits.cpu_idle),
+                "realtimeRuntime": limits.cpu_rt_runtime, "realtimePeriod": limits.cpu_rt_period,
                 "cpus": limits.cpuset_cpus, "mems": limits.cpuset_mems},
         "memory": {"limit": limits.memory_max, "swappiness": limits.memory_swappiness,
                    "reservation": limits.memory_low or None,
@@ -271,7 +300,8 @@ def to_oci(limits: Limits) -> Dict[str, Any]:
             name: _said({"hcaHandles": handles if handles >= 0 else None,
                          "hcaObjects": objects if objects >= 0 else None})
             for name, handles, objects in limits.rdma},
-        "hugepageLimits": _list(("pageSize", "limit"), limits.hugetlb),
+        "hugepageLimits": _list(("pageSize", "limit"), limits.hugetlb and [
+            (size, limit if limit >= 0 else _ENDLESS) for size, limit in limits.hugetlb]),
         "blockIO": _io_to_oci(limits),
         "devices": None if limits.devices is None else [_said(rule._asdict()) for rule in limits.devices],
     }
@@ -289,6 +319,12 @@ def to_oci(limits: Limits) -> Dict[str, Any]:
     for field, key in (("memory_low", "memory.low"), ("pids_max", "pids.max")):
         if getattr(limits, field) == 0:
             unified[key] = "0"  # in OCI's own keys 0 says nothing
+    if limits.cpuset_partition is not None:
+        unified["cpuset.cpus.partition"] = limits.cpuset_partition
+    if limits.memory_oom_group is not None:
+        unified["memory.oom.group"] = str(int(limits.memory_oom_group))
+    if limits.misc:
+        unified["misc.max"] = "\n".join("%s %s" % (name, "max" if most < 0 else most) for name, most in limits.misc)
     if limits.io_weight is not None and limits.blkio_weight is None:
         unified["io.weight"] = str(limits.io_weight)
     parts["unified"] = unified

@@ -12,6 +12,7 @@ from .checks import block_device
 from .devices import canonical
 from .limits import UNLIMITED, DeviceRule, IoLimit, Limits, given
 from .render import FRESH
+from .support import FILES
 
 PERIOD = 100000
 """Microseconds; the kernel's default and everybody's."""
@@ -24,11 +25,17 @@ FIELDS: Dict[str, Tuple[str, ...]] = {
     "device_rules": ("devices",),
 }
 """Option to the fields of the limits that it sets, where these differ from the option itself."""
-_SAME = ("cpu_burst", "cpu_weight", "cpuset_cpus", "cpuset_mems", "memory_max", "memory_high", "memory_low",
-         "memory_swap_max", "pids_max", "io_weight")
+_SAME = ("cpu_burst", "cpu_weight", "cpu_idle", "cpu_rt_runtime", "cpu_rt_period", "cpuset_cpus", "cpuset_mems",
+         "cpuset_partition", "memory_max", "memory_high", "memory_low", "memory_min", "memory_swap_max",
+         "memory_swappiness", "memory_oom_kill", "memory_oom_group", "pids_max", "io_weight")
 _RATES = ("read_bps", "write_bps", "read_iops", "write_iops")
-NAMES = ("cpus", "cpu_quota", "cpu_period") + _SAME + ("io_limits",)
+_TABLES = ("hugetlb", "misc", "unified")
+"""Options that are mappings, and whose fields are the same as pairs."""
+NAMES = ("cpus", "cpu_quota", "cpu_period") + _SAME + ("io_limits", "io_device_weights", "rdma") + _TABLES
 """The options that all modules that limit something share."""
+
+BY_FILE = {file: "cpus" if file == "cpu.max" else field for field, (_controller, _v1, file) in FILES.items() if file}
+"""File of v2 to the option that says it."""
 
 
 def from_options(params: Mapping[str, Any]) -> Limits:
@@ -42,20 +49,45 @@ def from_options(params: Mapping[str, Any]) -> Limits:
     """
     found: Dict[str, Any] = {field: params.get(field) for field in _SAME}
     found["cpu_quota"], found["cpu_period"] = _bandwidth(params)
+    for field in _TABLES:
+        found[field] = None if params.get(field) is None else tuple(sorted(params[field].items()))
+    if params.get("rdma") is not None:
+        found["rdma"] = tuple((device, row["hca_handle"], row["hca_object"]) for device, row in sorted(params["rdma"].items()))
     if params.get("io_limits") is not None:
         found["io_limits"] = tuple(sorted(_io_limit(row) for row in params["io_limits"]))
-        devices = [limit.device for limit in found["io_limits"]]
-        for device in devices:
-            if devices.count(device) > 1:
-                raise InvalidValue("io_limits", device, "is named twice", "Say all limits of a device in one row")
+        _once("io_limits", [limit.device for limit in found["io_limits"]])
+    if params.get("io_device_weights") is not None:
+        found["io_device_weights"] = tuple(sorted((block_device("io_device_weights.device", row["device"]), row["weight"])
+                                                  for row in params["io_device_weights"]))
+        _once("io_device_weights", [device for device, _weight in found["io_device_weights"]])
+    _twice_said(params)
     if params.get("device_rules") is not None:
         found["devices"] = canonical([DeviceRule(row["allow"], row["type"], row["major"], row["minor"], row["access"])
                                       for row in params["device_rules"]])
+    if params.get("network_class") is not None:
+        major, minor = params["network_class"].split(":")
+        found["network_class"] = int(major, 16) << 16 | int(minor, 16)
+    if params.get("network_priorities") is not None:
+        found["network_priorities"] = tuple(sorted(params["network_priorities"].items()))
     burst, quota = params.get("cpu_burst"), found["cpu_quota"]
     if burst and quota is not None and burst > quota >= 0:
         raise InvalidValue("cpu_burst", burst, "is more than the quota of %d" % quota,
                            "Give at most the quota, which is cpus times cpu_period")
     return Limits(**found)
+
+
+def _once(option: str, devices: List[str]) -> None:
+    for device in devices:
+        if devices.count(device) > 1:
+            raise InvalidValue(option, device, "is named twice", "Say all of a device in one row")
+
+
+def _twice_said(params: Mapping[str, Any]) -> None:
+    """Refuse a file of C(unified) that an option with a name of its own says, too."""
+    for file in params.get("unified") or ():
+        option = BY_FILE.get(file)
+        if option and params.get(option) is not None:
+            raise InvalidValue("unified", file, "is what '%s' says too" % option, "Give one of them")
 
 
 def _bandwidth(params: Mapping[str, Any]) -> Tuple[Optional[int], Optional[int]]:
@@ -91,6 +123,15 @@ def to_options(limits: Limits) -> Dict[str, Any]:
     found["cpu_quota"], found["cpu_period"] = quota, period
     found["cpus"] = None if quota is None else UNLIMITED if quota < 0 else quota / (period or PERIOD)
     found["io_limits"] = None if limits.io_limits is None else [dict(limit._asdict()) for limit in limits.io_limits]
+    found["io_device_weights"] = None if limits.io_device_weights is None else [
+        {"device": device, "weight": weight} for device, weight in limits.io_device_weights]
+    found["rdma"] = None if limits.rdma is None else {
+        device: {"hca_handle": handles, "hca_object": objects} for device, handles, objects in limits.rdma}
+    for field in _TABLES + ("network_priorities",):
+        pairs = getattr(limits, field)
+        found[field] = None if pairs is None else dict(pairs)
+    number = limits.network_class
+    found["network_class"] = None if number is None else "%x:%x" % (number >> 16, number & 0xffff)
     found["device_rules"] = None if limits.devices is None else [dict(rule._asdict()) for rule in limits.devices]
     return found
 
@@ -102,7 +143,8 @@ def said(params: Mapping[str, Any], limits: Limits) -> Dict[str, Any]:
         params: Option to parsed value.
         limits: What the task asks for, as the kernel rounds it.
     """
-    return {option: value for option, value in to_options(limits).items() if params.get(option) is not None}
+    return {option: value for option, value in to_options(limits).items()
+            if params.get(option) is not None and not (option == "cpu_weight" and limits.cpu_idle)}
 
 
 def wholly(limits: Limits, current: Limits) -> Limits:
@@ -114,8 +156,42 @@ def wholly(limits: Limits, current: Limits) -> Limits:
     """
     lifted = {field: value for field, value in given(FRESH).items()
               if getattr(limits, field) is None and getattr(current, field) not in (None, value)
-              and field not in ("cpu_period", "cpu_idle", "io_device_weights")}
+              and field != "cpu_period"}
+    for field in ("hugetlb", "misc", "rdma"):
+        wanted = getattr(limits, field) or ()
+        named = {row[0] for row in wanted}
+        others = tuple((row[0],) + (UNLIMITED,) * (len(row) - 1) for row in getattr(current, field) or ()
+                       if row[0] not in named and any(each >= 0 for each in row[1:]))
+        if others:
+            lifted[field] = tuple(sorted(wanted + others))
+    asked = dict(limits.unified or ())
+    dropped = tuple((file, _DEFAULTS[file.rpartition(".")[2]]) for file, told in current.unified or ()
+                    if file not in asked and told != _DEFAULTS.get(file.rpartition(".")[2], told))
+    if dropped:
+        lifted["unified"] = tuple(sorted(tuple(asked.items()) + dropped))
     return limits._replace(**lifted)
+
+
+_DEFAULTS = {"max": "max", "high": "max", "low": "0", "min": "0", "weight": "100"}
+"""How a file of C(unified) that is no longer named is set back, by the end of its name; others stay as they are."""
+
+
+def files_of(*params: Mapping[str, Any]) -> List[str]:
+    """The files that the option C(unified) names, in whichever of these."""
+    return sorted({file for each in params for file in each.get("unified") or ()})
+
+
+def satisfied(asked: str, told: str) -> bool:
+    """Whether what a file tells is what was asked for: each line of it, but for blanks."""
+    lines = [" ".join(line.split()) for line in told.splitlines()]
+    return all(" ".join(line.split()) in lines for line in asked.splitlines())
+
+
+def as_asked(limits: Limits, current: Limits) -> Limits:
+    """What holds, but the files of C(unified) in the words of what is asked for, where they say the same."""
+    asked = dict(limits.unified or ())
+    return current if current.unified is None else current._replace(unified=tuple(
+        (file, asked[file] if file in asked and satisfied(asked[file], told) else told) for file, told in current.unified))
 
 
 def fields_of(options: List[str], limits: Limits) -> Limits:

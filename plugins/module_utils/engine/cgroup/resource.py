@@ -11,10 +11,11 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tup
 from ..errors import Conflict, NotFound, Unsupported
 from ..instance import Instance
 from ..plan import Change, Difference, Plan
-from . import checks, group, request, support
-from .hierarchy import ancestors, discover, folder
-from .limits import NOTHING, Limits
+from . import checks, effective, entry, freezer, group, request, support, systemd, traffic
+from .hierarchy import Hierarchies, ancestors, discover, folder
+from .limits import NOTHING, Limits, given
 from .render import rounded
+from .traffic import Traffic
 
 
 class Desired(NamedTuple):
@@ -30,6 +31,11 @@ class Desired(NamedTuple):
         force: Whether a memory limit below the use is set, and a group removed with those in it.
         made_by_us: The groups above it that are removed when they are empty, the lowest first.
         options: For the comparison.
+        unit: The unit of systemd whose group it is, if the task named one.
+        leave: What becomes of the processes when the group goes: C(refuse), C(kill) or C(move).
+        move_to: Where they are moved; C(None): to the nearest group above that may hold them.
+        traffic: How its packets are marked, where that is nftables' work and not a controller's.
+        descendants: Whether the processes' descendants, those to come included, shall be in it too.
     """
 
     path: str
@@ -41,6 +47,11 @@ class Desired(NamedTuple):
     force: bool
     made_by_us: Tuple[str, ...]
     options: Mapping[str, Any]
+    unit: Optional[str] = None
+    leave: str = "refuse"
+    move_to: Optional[str] = None
+    traffic: Traffic = traffic.NOTHING
+    descendants: bool = False
 
 
 class Observed(NamedTuple):
@@ -50,6 +61,7 @@ class Observed(NamedTuple):
         exists: Whether it is there in all hierarchies.
         traces: Whether it is there in any.
         processes: Who is in it.
+        everyone: Who is in it or in a group below it; where it shall go.
         frozen: Whether it was told to stand still.
         in_use: Bytes of memory in use, and of these what can be given back at once.
         limits: What the kernel holds it to.
@@ -59,6 +71,7 @@ class Observed(NamedTuple):
     exists: bool
     traces: bool
     processes: Tuple[int, ...]
+    everyone: Tuple[int, ...]
     frozen: bool
     in_use: Optional[Tuple[int, int]]
     limits: Limits
@@ -71,7 +84,23 @@ def key(params: Mapping[str, Any]) -> str:
 
 
 def _path(params: Mapping[str, Any]) -> str:
+    if params["pid"] is not None:
+        return entry.of_process(params["pid"])
+    if params["unit"] is not None:
+        return _unit_path(params["unit"], params["slice"])
     return str(params["path"] or os.path.join(params["cgroup_root"], params["name"]))
+
+
+def _unit_path(unit: str, slice_name: str) -> str:
+    """Where a unit's group is, or will be."""
+    if not systemd.running():
+        raise Unsupported("option 'unit': systemd is not process 1 on this host", "Give 'name', 'path' or 'pid' instead")
+    kind = systemd.kind_of(unit)
+    found = systemd.control_group(unit)
+    if found is None and kind not in ("slice", "scope"):
+        raise NotFound("option 'unit': the unit '%s' does not run" % unit, "Start it first, with ansible.builtin.systemd_service",
+                       option="unit")
+    return found or systemd.place(unit, slice_name)
 
 
 def resolve(instance: Instance, params: Mapping[str, Any]) -> Desired:
@@ -85,12 +114,20 @@ def resolve(instance: Instance, params: Mapping[str, Any]) -> Desired:
     below = path.startswith(instance.cgroup_root.rstrip("/") + "/") and instance.cgroup_root != "/"
     made_by_us = tuple(each for each in reversed(ancestors(path))
                        if below and (each + "/").startswith(instance.cgroup_root + "/"))
+    unit, leave = params["unit"], params["on_processes"] or ("kill" if params["force"] else "refuse")
+    if unit is not None and unit.endswith(".scope") and not params["processes"] and state != "absent" and not _traces(path):
+        raise Conflict("option 'unit': systemd makes no scope without processes", "Name some in 'processes'", option="unit")
     if state == "absent":
-        return Desired(path, params["name"], False, NOTHING, (), None, params["force"], made_by_us, {})
+        if unit is not None and not unit.endswith((".slice", ".scope")):
+            raise Conflict("option 'unit': '%s' is not a mere group" % unit,
+                           "Stop it with ansible.builtin.systemd_service", option="unit")
+        return Desired(path, params["name"], False, NOTHING, (), None, params["force"], made_by_us, {}, unit, leave,
+                       params["move_to"])
     limits = request.from_options(params)
     names = {"devices": "device_rules", "cpu_quota": "cpus" if params["cpus"] is not None else "cpu_quota"}
     hierarchies = discover()
     current = group.read(path) if _traces(path) else NOTHING
+    limits, marks = _split(hierarchies, limits)
     checks.check(hierarchies, path, limits, current, names)
     if limits.devices is not None and limits.devices[0].allow and len(limits.devices) > 1 \
             and hierarchies.version("devices") == 1:
@@ -99,15 +136,30 @@ def resolve(instance: Instance, params: Mapping[str, Any]) -> Desired:
                           option="device_rules")
     processes = tuple(sorted(set(params["processes"] or ())))
     for pid in processes:
+        if pid == 1 and params["descendants"]:
+            raise Conflict("option 'processes': the descendants of process 1 are the whole host", "Name another",
+                           option="processes")
         if not os.path.exists("/proc/%d" % pid):
             raise NotFound("option 'processes': there is no process %d" % pid, "Name one that runs", option="processes")
+    if params["descendants"]:
+        processes = tuple(sorted(entry.family(processes)))
     limits = rounded(support.layout(hierarchies, path), limits)
-    options = request.said(params, limits)
+    options = request.said(params, limits._replace(**given(marks)))
     if params["processes"] is not None:
         options["processes"] = list(processes)
     if frozen is not None:
         options["freeze"] = frozen
-    return Desired(path, params["name"], True, limits, processes, frozen, params["force"], made_by_us, options)
+    return Desired(path, params["name"], True, limits, processes, frozen, params["force"], made_by_us, options, unit, leave,
+                   traffic=marks, descendants=params["descendants"])
+
+
+def _split(hierarchies: Hierarchies, limits: Limits) -> Tuple[Limits, Traffic]:
+    """Take out of the limits what no controller of this host can hold and nftables can."""
+    marks = Traffic(None if hierarchies.version("net_cls") else limits.network_class,
+                    None if hierarchies.version("net_prio") else limits.network_priorities)
+    if marks != traffic.NOTHING:
+        traffic.check(hierarchies)
+    return limits._replace(**dict.fromkeys(given(marks))), marks
 
 
 def _traces(path: str) -> bool:
@@ -120,14 +172,17 @@ def observe(_instance: Instance, desired: Desired) -> Observed:
     if not _traces(path):
         options = dict.fromkeys(desired.options)
         options.update({name: value for name, value in (("freeze", False), ("processes", [])) if name in options})
-        return Observed(False, False, (), False, None, NOTHING, options)
-    limits = group.read(path)
+        return Observed(False, False, (), (), False, None, NOTHING, options)
+    limits = request.as_asked(desired.limits, group.read(path, [file for file, _value in desired.limits.unified or ()]))
     frozen = group.frozen(path)
+    if desired.traffic != traffic.NOTHING:
+        limits = limits._replace(**given(traffic.read(path)))
     options = request.to_options(limits)
     options["freeze"] = frozen
     options["processes"] = [pid for pid in desired.processes if group.holds(path, pid)]
-    return Observed(group.exists(path), True, tuple(group.processes(path)), frozen, group.memory_in_use(path), limits,
-                    options)
+    exists = group.exists(path) if desired.unit is None else True  # systemd has no tree but those that it uses
+    return Observed(exists, True, tuple(group.processes(path)), () if desired.present else tuple(entry.everyone(path)), frozen,
+                    group.memory_in_use(path), limits, options)
 
 
 def plan(desired: Desired, observed: Observed, differences: Sequence[Difference]) -> Plan:
@@ -136,10 +191,11 @@ def plan(desired: Desired, observed: Observed, differences: Sequence[Difference]
     if not desired.present:
         if not observed.traces:
             return ()
-        if observed.processes and not desired.force:
-            raise Conflict("cgroup %s still holds processes: %s" % (path, ", ".join(map(str, observed.processes[:8]))),
-                           "End them first, or set 'force: true' to kill them", processes=list(observed.processes))
-        return ((Change("kill", path),) if observed.processes else ()) + (Change("remove", path),)
+        if observed.everyone and desired.leave == "refuse":
+            raise Conflict("cgroup %s still holds processes: %s" % (path, ", ".join(map(str, observed.everyone[:8]))),
+                           "End them first, or say 'on_processes: kill' ('force: true' is the same) or 'on_processes: move'",
+                           processes=list(observed.everyone))
+        return ((Change(desired.leave, path),) if observed.everyone else ()) + (Change("remove", path),)
     limits = tuple(each for each in differences if each.option not in ("processes", "freeze"))
     others = {each.option: each for each in differences}
     steps: List[Change] = []
@@ -169,7 +225,11 @@ def apply(_instance: Instance, desired: Desired, observed: Observed, steps: Plan
 
 
 def _create(desired: Desired, observed: Observed, _step: Change) -> None:
+    if desired.unit is not None:
+        _start_unit(desired, desired.unit)
+        return
     group.create(desired.path, desired.limits)
+    _mark(desired)
     for pid in observed.processes:  # of a group that was missing in some hierarchies only
         try:
             group.attach(desired.path, pid)
@@ -177,17 +237,47 @@ def _create(desired: Desired, observed: Observed, _step: Change) -> None:
             continue
 
 
+def _start_unit(desired: Desired, unit: str) -> None:
+    if unit.endswith(".slice"):
+        systemd.start_slice(unit, desired.limits)
+    else:
+        slice_name = os.path.basename(os.path.dirname(desired.path)) or "-.slice"
+        systemd.start_scope(unit, desired.processes, desired.limits, slice_name)
+    try:
+        group.update(desired.path, desired.limits)
+    except BaseException:
+        if unit.endswith(".slice"):  # the processes of a scope shall not end for that
+            systemd.stop(unit)
+        raise
+
+
 def _update(desired: Desired, _observed: Observed, step: Change) -> None:
     group.update(desired.path, request.fields_of([each.option for each in step.differences], desired.limits))
+    _mark(desired)
+
+
+def _mark(desired: Desired) -> None:
+    if desired.traffic != traffic.NOTHING:
+        traffic.write(desired.path, desired.traffic)
 
 
 def _attach(desired: Desired, _observed: Observed, _step: Change) -> None:
-    entry = group.open_entry(desired.path)
+    door = group.open_entry(desired.path)
     try:
         for pid in desired.processes:
-            group.enter(entry, pid)
+            if not group.holds(desired.path, pid):
+                group.enter(door, pid)
+        while desired.descendants:  # those that were made meanwhile
+            more = [pid for pid in entry.family(desired.processes) if not group.holds(desired.path, pid)]
+            if not more:
+                break
+            for pid in more:
+                try:
+                    group.enter(door, pid)
+                except NotFound:
+                    continue
     finally:
-        group.close_entry(entry)
+        group.close_entry(door)
 
 
 def _freeze(desired: Desired, _observed: Observed, _step: Change) -> None:
@@ -202,22 +292,30 @@ def _kill(desired: Desired, _observed: Observed, _step: Change) -> None:
     group.kill(desired.path)
 
 
+def _move(desired: Desired, _observed: Observed, _step: Change) -> None:
+    freezer.move(desired.path, desired.move_to or entry.destination(desired.path))
+
+
 def _remove(desired: Desired, observed: Observed, _step: Change) -> None:
+    if desired.unit is not None:
+        systemd.stop(desired.unit)
     group.remove(desired.path)
+    traffic.forget(desired.path)
     for above in desired.made_by_us:
         if not group.prune(above):
             break
 
 
-_STEPS = {"create": _create, "update": _update, "attach": _attach, "freeze": _freeze, "thaw": _thaw, "kill": _kill,
+_STEPS = {"create": _create, "update": _update, "attach": _attach, "freeze": _freeze, "thaw": _thaw, "kill": _kill, "move": _move,
           "remove": _remove}
 
 
 def report(_instance: Instance, desired: Desired, observed: Observed) -> Dict[str, Any]:
     """The group's full state."""
     found: Dict[str, Any] = {"path": desired.path, "name": desired.name, "exists": observed.exists,
-                             "hierarchy": discover().kind}
+                             "hierarchy": discover().kind, "unit": desired.unit}
     if observed.exists:
         found.update(folders=group.paths(desired.path), limits=request.to_options(observed.limits),
-                     frozen=observed.frozen, processes=list(observed.processes), usage=group.usage(desired.path))
+                     frozen=observed.frozen, processes=list(observed.processes), usage=group.usage(desired.path),
+                     effective=effective.effective(desired.path))
     return found

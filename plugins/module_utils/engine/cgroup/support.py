@@ -21,6 +21,9 @@ FILES: Dict[str, Tuple[str, Optional[str], Optional[str]]] = {
     "cpu_weight": ("cpu", "cpu.shares", "cpu.weight"),
     "cpu_shares": ("cpu", "cpu.shares", "cpu.weight"),
     "cpu_idle": ("cpu", "cpu.idle", "cpu.idle"),
+    "cpu_rt_runtime": ("cpu", "cpu.rt_runtime_us", None),
+    "cpu_rt_period": ("cpu", "cpu.rt_period_us", None),
+    "cpuset_partition": ("cpuset", None, "cpuset.cpus.partition"),
     "cpuset_cpus": ("cpuset", "cpuset.cpus", "cpuset.cpus"),
     "cpuset_mems": ("cpuset", "cpuset.mems", "cpuset.mems"),
     "memory_max": ("memory", "memory.limit_in_bytes", "memory.max"),
@@ -30,6 +33,7 @@ FILES: Dict[str, Tuple[str, Optional[str], Optional[str]]] = {
     "memory_swap_max": ("memory", "memory.memsw.limit_in_bytes", "memory.swap.max"),
     "memory_swappiness": ("memory", "memory.swappiness", None),
     "memory_oom_kill": ("memory", "memory.oom_control", None),
+    "memory_oom_group": ("memory", None, "memory.oom.group"),
     "pids_max": ("pids", "pids.max", "pids.max"),
     "io_weight": ("io", "", ""),
     "blkio_weight": ("io", "", ""),
@@ -37,17 +41,21 @@ FILES: Dict[str, Tuple[str, Optional[str], Optional[str]]] = {
     "io_limits": ("io", "blkio.throttle.read_bps_device", "io.max"),
     "hugetlb": ("hugetlb", "", ""),
     "rdma": ("rdma", "rdma.max", "rdma.max"),
+    "misc": ("misc", "misc.max", "misc.max"),
     "network_class": ("net_cls", "net_cls.classid", None),
     "network_priorities": ("net_prio", "net_prio.ifpriomap", None),
     "devices": ("devices", "devices.allow", ""),
-    "unified": ("", None, ""),
+    "unified": ("", "", ""),
 }
 """Field to controller and its file in v1 and in v2; C(None): that version has no such limit; empty: see the code."""
 
 _INSTEAD = {
     "memory_high": "Use memory_max or memory_low",
     "memory_min": "Use memory_low",
-    "unified": "Use the options that have a name of their own",
+    "cpu_rt_runtime": "Leave it out: cgroup v2 has no real-time budgets",
+    "cpu_rt_period": "Leave it out: cgroup v2 has no real-time budgets",
+    "cpuset_partition": "Use cpuset_cpus alone",
+    "memory_oom_group": "Leave it out",
     "memory_swappiness": "Leave it out",
     "memory_oom_kill": "Leave it out: cgroup v2 always lets the kernel kill",
     "network_class": "Match on the cgroup's path in nftables instead ('socket cgroupv2')",
@@ -133,16 +141,18 @@ def require(hierarchies: Hierarchies, path: str, limits: Limits, options: Mappin
     for field in given(limits):
         controller, v1_file, v2_file = FILES[field]
         option = options.get(field, field)
-        version = versions(hierarchies).get(controller, 0) if controller else (2 if hierarchies.kind == "v2" else 1)
+        if field == "unified":
+            _require_unified(hierarchies, path, limits)
+            continue
+        version = versions(hierarchies).get(controller, 0)
         if version == 0:
             raise Unsupported("option '%s': this host has no cgroup controller '%s'" % (option, controller),
                               _how_to_get(hierarchies, controller), option=option, controller=controller)
         file = v1_file if version == 1 else v2_file
         if file is None:
             raise Unsupported(
-                "option '%s': cgroup v%d has no such limit%s" % (
-                    option, version, ", and the controller '%s' is in v%d here" % (controller, version)
-                    if controller else ""),
+                "option '%s': cgroup v%d has no such limit, and the controller '%s' is in v%d here"
+                % (option, version, controller, version),
                 _INSTEAD[field] + (", or boot with 'systemd.unified_cgroup_hierarchy=1' for cgroup v2"
                                    if version == 1 else ""), option=option, controller=controller)
         if file:
@@ -154,6 +164,21 @@ def require(hierarchies: Hierarchies, path: str, limits: Limits, options: Mappin
                 raise Unsupported("option '%s': no I/O scheduler of this kernel weighs the groups of controller 'io'"
                                   % option, "Load the module 'bfq' and make it the scheduler of the disks: "
                                   "'echo bfq > /sys/block/DISK/queue/scheduler'", option=option, controller=controller)
+
+
+def _require_unified(hierarchies: Hierarchies, path: str, limits: Limits) -> None:
+    for file, _value in limits.unified or ():
+        controller = file.split(".")[0]
+        if hierarchies.version(controller) == 2:
+            if has_file(hierarchies, path, controller, file) is False:
+                raise no_file("unified", "unified", controller, file)
+        elif hierarchies.version(controller) == 1:
+            raise Unsupported("option 'unified': '%s' is a file of cgroup v2, and the controller '%s' is in v1 here"
+                              % (file, controller), "Use the option that has a name of its own, or boot with "
+                              "'systemd.unified_cgroup_hierarchy=1' for cgroup v2", option="unified", controller=controller)
+        else:
+            raise Unsupported("option 'unified': '%s' is of no cgroup controller that this host has" % file,
+                              _how_to_get(hierarchies, controller), option="unified", controller=controller)
 
 
 def no_file(field: str, option: str, controller: str, file: str) -> Unsupported:

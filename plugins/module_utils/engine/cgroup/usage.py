@@ -13,16 +13,17 @@ from .hierarchy import Hierarchies, discover, folder
 
 
 def usage(path: str) -> Dict[str, Any]:
-    """CPU time, memory, processes and block I/O of a group with all below it.
+    """CPU time, memory, processes, block I/O and pressure of a group with all below it.
 
-    Returns: C(cpu), C(memory), C(pids), C(io); times in nanoseconds, amounts in bytes. C(io) is by C(MAJ:MIN).
+    Returns: C(cpu), C(memory), C(pids), C(io), C(pressure); times in nanoseconds but where the name says otherwise, amounts
+        in bytes. C(io) is by C(MAJ:MIN), C(pressure) by C(cpu), C(memory), C(io).
 
     Raises:
         NotFound: There is no such group.
     """
     hierarchies = discover()
     found = {"cpu": _cpu(hierarchies, path), "memory": _memory(hierarchies, path), "pids": _pids(hierarchies, path),
-             "io": _io(hierarchies, path)}
+             "io": _io(hierarchies, path), "pressure": _pressure(hierarchies, path)}
     if all(value is None for value in found["cpu"].values()) and found["pids"]["current"] is None \
             and found["memory"]["current"] is None:
         raise NotFound("there is no cgroup %s" % path, "Create it first")
@@ -76,7 +77,8 @@ def _cpu(hierarchies: Hierarchies, path: str) -> Dict[str, Optional[int]]:
 
 def _memory(hierarchies: Hierarchies, path: str) -> Dict[str, Any]:
     version, at = _at(hierarchies, "memory", path)
-    found: Dict[str, Any] = dict.fromkeys(("current", "peak", "swap_current", "reclaimable", "anon", "file", "kernel"))
+    found: Dict[str, Any] = dict.fromkeys(("current", "peak", "working_set", "swap_current", "reclaimable", "anon", "file",
+                                           "kernel"))
     events: Dict[str, Optional[int]] = dict.fromkeys(("low", "high", "max", "oom", "oom_kill"))
     found["events"] = events
     if version == 0:
@@ -85,9 +87,7 @@ def _memory(hierarchies: Hierarchies, path: str) -> Dict[str, Any]:
     if version == 1:
         found["current"] = cgroupfs.number(at + "/memory.usage_in_bytes")
         found["peak"] = cgroupfs.number(at + "/memory.max_usage_in_bytes")
-        both = cgroupfs.number(at + "/memory.memsw.usage_in_bytes")
-        if both is not None and found["current"] is not None:
-            found["swap_current"] = stat.get("total_swap", max(both - found["current"], 0))
+        found["swap_current"] = stat.get("total_swap")  # only where swap is accounted for
         found["kernel"] = cgroupfs.number(at + "/memory.kmem.usage_in_bytes")
         found["anon"], found["file"] = stat.get("total_rss"), stat.get("total_cache")
         events["max"] = cgroupfs.number(at + "/memory.failcnt")
@@ -104,6 +104,8 @@ def _memory(hierarchies: Hierarchies, path: str) -> Dict[str, Any]:
     if stat and found["current"] is not None:
         cache = stat.get(prefix + "inactive_file", 0) + stat.get(prefix + "active_file", 0) + slab
         found["reclaimable"] = min(cache, found["current"])
+        # As the kubelet and Docker count it: what is not likely to be given back soon.
+        found["working_set"] = max(found["current"] - stat.get(prefix + "inactive_file", 0), 0)
     return found
 
 
@@ -137,6 +139,12 @@ def _io(hierarchies: Hierarchies, path: str) -> Dict[str, Dict[str, int]]:
                         ("read_bytes", "write_bytes", "read_operations", "write_operations"), 0))
                     row_["%s_%s" % (fields[1].lower(), suffix)] += int(fields[2])
     return found
+
+
+def _pressure(hierarchies: Hierarchies, path: str) -> Dict[str, Any]:
+    """v2 has the files in every group, with or without the controllers."""
+    at = folder(hierarchies.v2, path) if hierarchies.v2 else ""
+    return {what: cgroupfs.pressure("%s/%s.pressure" % (at, what)) if at else None for what in ("cpu", "memory", "io")}
 
 
 def oom_kills(path: str) -> int:

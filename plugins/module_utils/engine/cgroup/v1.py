@@ -14,11 +14,8 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 from ..kernel import cgroupfs
 from . import devices, weights
 from .limits import UNLIMITED, IoLimit, Limits
-from .v2 import weight_from, weight_to
+from .v2 import device_weight, weight_from, weight_to
 from .write import Write
-
-ENDLESS = (2 ** 63 - 1) // 65536 * 65536
-"""From here on a memory limit is none; the kernel's figure is 2**63 - 1 less a part of a page."""
 
 THROTTLES = (("blkio.throttle.read_bps_device", "read_bps"), ("blkio.throttle.write_bps_device", "write_bps"),
              ("blkio.throttle.read_iops_device", "read_iops"), ("blkio.throttle.write_iops_device", "write_iops"))
@@ -45,6 +42,7 @@ def _cpu(wanted: Limits, now: Limits) -> List[Write]:
             writes.insert(0, weight)
         elif wanted.cpu_idle is False:  # an idle group has no weight, and refuses to be given one
             writes.append(weight)
+    writes += _realtime(wanted, now)
     quota = Write("cpu", "cpu.cfs_quota_us", str(wanted.cpu_quota), "cpu_quota")
     period = Write("cpu", "cpu.cfs_period_us", str(wanted.cpu_period), "cpu_period")
     bandwidth = []
@@ -61,6 +59,15 @@ def _cpu(wanted: Limits, now: Limits) -> List[Write]:
         bandwidth.insert(0 if less else len(bandwidth),
                          Write("cpu", "cpu.cfs_burst_us", str(wanted.cpu_burst), "cpu_burst"))
     return writes + bandwidth
+
+
+def _realtime(wanted: Limits, now: Limits) -> List[Write]:
+    writes = [Write("cpu", "cpu.%s_us" % field[4:], str(getattr(wanted, field)), field)
+              for field in ("cpu_rt_period", "cpu_rt_runtime")
+              if getattr(wanted, field) not in (None, getattr(now, field))]
+    # The runtime must fit in the period: a shorter period comes after it.
+    shorter = len(writes) == 2 and (wanted.cpu_rt_period or 0) < (now.cpu_rt_period or 1000000)
+    return writes[::-1] if shorter else writes
 
 
 def _cpuset(wanted: Limits, now: Limits) -> List[Write]:
@@ -114,10 +121,11 @@ def _io(wanted: Limits, now: Limits, io_weight: str) -> List[Write]:
     if io_weight and wanted.io_device_weights is not None:
         now_weights = dict(now.io_device_weights or ())
         for device, weight in wanted.io_device_weights:
-            if now_weights.pop(device, None) != weight:
-                writes.append(Write("io", io_weight + "_device",
-                                    "%s %d" % (device, weight_to(io_weight, weight)), "io_device_weights"))
-        writes += [Write("io", io_weight + "_device", "%s 0" % device, "io_device_weights") for device in now_weights]
+            value = device_weight(io_weight, wanted, weight)
+            if device not in now_weights or weight_to(io_weight, now_weights.pop(device)) != value:
+                writes.append(Write("io", io_weight + "_device", "%s %d" % (device, value), "io_device_weights"))
+        none = "default" if "bfq" in io_weight else "0"
+        writes += [Write("io", io_weight + "_device", "%s %s" % (device, none), "io_device_weights") for device in now_weights]
     if wanted.io_limits is not None:
         before = {limit.device: limit for limit in now.io_limits or ()}
         for limit in wanted.io_limits:
@@ -176,13 +184,15 @@ def _read_cpu(folder: str, _io_weight: str) -> Dict[str, Any]:
         "cpu_quota": cgroupfs.number(folder + "/cpu.cfs_quota_us"),
         "cpu_period": cgroupfs.number(folder + "/cpu.cfs_period_us"),
         "cpu_burst": cgroupfs.number(folder + "/cpu.cfs_burst_us")}
+    idle = cgroupfs.number(folder + "/cpu.idle")
     shares = cgroupfs.number(folder + "/cpu.shares")
-    if shares is not None:
+    if shares is not None and not idle:  # an idle group has no weight
         found["cpu_weight"] = weights.cpu_weight(shares)
         if weights.cpu_shares(found["cpu_weight"]) != shares:
             found["cpu_shares"] = shares
-    idle = cgroupfs.number(folder + "/cpu.idle")
     found["cpu_idle"] = None if idle is None else bool(idle)
+    found["cpu_rt_runtime"] = cgroupfs.number(folder + "/cpu.rt_runtime_us")
+    found["cpu_rt_period"] = cgroupfs.number(folder + "/cpu.rt_period_us")
     return found
 
 
@@ -205,7 +215,7 @@ def _read_memory(folder: str, _io_weight: str) -> Dict[str, Any]:
 
 
 def _endless(value: Optional[int]) -> Optional[int]:
-    return UNLIMITED if value is not None and value >= ENDLESS else value
+    return UNLIMITED if value is not None and value >= cgroupfs.V1_ENDLESS else value
 
 
 def _read_pids(folder: str, _io_weight: str) -> Dict[str, Any]:

@@ -17,7 +17,7 @@ from .limits import UNLIMITED, IoLimit, Limits
 from .write import Write
 
 _MEMORY = (("memory_min", "memory.min"), ("memory_low", "memory.low"), ("memory_high", "memory.high"),
-           ("memory_swap_max", "memory.swap.max"), ("memory_max", "memory.max"))
+           ("memory_swap_max", "memory.swap.max"), ("memory_max", "memory.max"), ("memory_oom_group", "memory.oom.group"))
 _RATES = (("rbps", "read_bps"), ("wbps", "write_bps"), ("riops", "read_iops"), ("wiops", "write_iops"))
 
 
@@ -64,9 +64,11 @@ def _cpu(wanted: Limits, now: Limits) -> List[Write]:
 
 def _cpuset(wanted: Limits, now: Limits) -> List[Write]:
     # Empty text stands for "as the parent"; a write of nothing would not reach the kernel.
-    return [each._replace(value=each.value or "\n") for each in
+    sets = [each._replace(value=each.value or "\n") for each in
             _simple("cpuset", "cpuset_mems", "cpuset.mems", wanted, now)
             + _simple("cpuset", "cpuset_cpus", "cpuset.cpus", wanted, now)]
+    partition = _simple("cpuset", "cpuset_partition", "cpuset.cpus.partition", wanted, now)
+    return partition + sets if wanted.cpuset_partition == "member" else sets + partition
 
 
 def _memory(wanted: Limits, now: Limits) -> List[Write]:
@@ -82,6 +84,13 @@ def weight_to(file: str, weight: int) -> int:
     if file.endswith("bfq.weight"):
         return weights.bfq_weight(weight)
     return weights.blkio_weight(weight) if file == "blkio.weight" else weight
+
+
+def device_weight(file: str, wanted: Limits, weight: int) -> int:
+    """The weight of one device in the scale of the file that holds it: BFQ's own figure stays what C(blkio_weight) is beside."""
+    if file.endswith("bfq.weight") and wanted.blkio_weight is not None:
+        return weights.blkio_weight(weight)
+    return weight_to(file, weight)
 
 
 def weight_from(file: str, value: int) -> int:
@@ -102,9 +111,9 @@ def _io(wanted: Limits, now: Limits, io_weight: str) -> List[Write]:
     if io_weight and wanted.io_device_weights is not None:
         before = dict(now.io_device_weights or ())
         for device, weight in wanted.io_device_weights:
-            if before.pop(device, None) != weight:
-                writes.append(Write("io", io_weight, "%s %d" % (device, weight_to(io_weight, weight)),
-                                    "io_device_weights"))
+            value = device_weight(io_weight, wanted, weight)
+            if device not in before or weight_to(io_weight, before.pop(device)) != value:
+                writes.append(Write("io", io_weight, "%s %d" % (device, value), "io_device_weights"))
         writes += [Write("io", io_weight, "%s default" % device, "io_device_weights") for device in sorted(before)]
     if wanted.io_limits is not None:
         known = {limit.device: limit for limit in now.io_limits or ()}
@@ -131,9 +140,15 @@ def _rdma(wanted: Limits, now: Limits) -> List[Write]:
             for row in wanted.rdma or () if row not in (now.rdma or ())]
 
 
+def _misc(wanted: Limits, now: Limits) -> List[Write]:
+    before = dict(now.misc or ())
+    return [Write("misc", "misc.max", "%s %s" % (name, _text(most)), "misc")
+            for name, most in wanted.misc or () if before.get(name) != most]
+
+
 _RENDER: Mapping[str, Callable[[Limits, Limits], List[Write]]] = {
     "cpu": _cpu, "cpuset": _cpuset, "memory": _memory, "pids": _pids, "hugetlb": _hugetlb,
-    "rdma": _rdma}
+    "rdma": _rdma, "misc": _misc}
 
 
 def read(controller: str, folder: str, io_weight: str) -> Dict[str, Any]:
@@ -150,17 +165,21 @@ def _read_cpu(folder: str, _io_weight: str) -> Dict[str, Any]:
         found["cpu_period"] = int(bandwidth[1])
     idle = cgroupfs.number(folder + "/cpu.idle")
     found["cpu_idle"] = None if idle is None else bool(idle)
-    found["cpu_weight"] = cgroupfs.number(folder + "/cpu.weight")
+    found["cpu_weight"] = None if idle else cgroupfs.number(folder + "/cpu.weight")  # an idle group has none
     return found
 
 
 def _read_cpuset(folder: str, _io_weight: str) -> Dict[str, Any]:
     return {"cpuset_cpus": cgroupfs.read_if_there(folder + "/cpuset.cpus"),
-            "cpuset_mems": cgroupfs.read_if_there(folder + "/cpuset.mems")}
+            "cpuset_mems": cgroupfs.read_if_there(folder + "/cpuset.mems"),
+            "cpuset_partition": cgroupfs.read_if_there(folder + "/cpuset.cpus.partition")}
 
 
 def _read_memory(folder: str, _io_weight: str) -> Dict[str, Any]:
-    return {field: cgroupfs.number("%s/%s" % (folder, file)) for field, file in _MEMORY}
+    found: Dict[str, Any] = {field: cgroupfs.number("%s/%s" % (folder, file)) for field, file in _MEMORY}
+    if found["memory_oom_group"] is not None:
+        found["memory_oom_group"] = bool(found["memory_oom_group"])
+    return found
 
 
 def _read_pids(folder: str, _io_weight: str) -> Dict[str, Any]:
@@ -197,11 +216,14 @@ def _read_rdma(folder: str, _io_weight: str) -> Dict[str, Any]:
                           for device, each in sorted(cgroupfs.nested(folder + "/rdma.max").items()))}
 
 
+def _read_misc(folder: str, _io_weight: str) -> Dict[str, Any]:
+    return {"misc": tuple(sorted(cgroupfs.pairs(folder + "/misc.max").items()))}
+
+
 def _read_devices(folder: str, _io_weight: str) -> Dict[str, Any]:
     return {"devices": devices.from_v2(folder)}
 
 
 _READ: Mapping[str, Callable[[str, str], Dict[str, Any]]] = {
     "cpu": _read_cpu, "cpuset": _read_cpuset, "memory": _read_memory, "pids": _read_pids, "io": _read_io,
-    "hugetlb": _read_hugetlb, "rdma": _read_rdma,
-    "devices": _read_devices}
+    "hugetlb": _read_hugetlb, "rdma": _read_rdma, "misc": _read_misc, "devices": _read_devices}
