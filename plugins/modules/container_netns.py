@@ -23,6 +23,7 @@ description:
 extends_documentation_fragment:
   - coracle.containers.attributes
   - coracle.containers.instance
+  - coracle.containers.policy
 requirements:
   - On the host C(libnftables.so.1) or the program C(nft) for O(mode=bridge).
 options:
@@ -45,6 +46,7 @@ options:
       - V(none) is one of its own that has nothing but loopback.
       - V(host) gives the host's own namespace a name.
       - V(container:NAME), with the name of another network namespace or of a container, gives that one a further name.
+      - V(ns:PATH) does so with a namespace that somebody else has bound to a file, such as V(ns:/run/netns/vpn).
       - A change of it replaces the namespace, which the processes in the old one do not follow.
       - Read back from the inode of the namespace.
     type: str
@@ -59,6 +61,16 @@ options:
         description:
           - Name of the network. Where none is said it is V(coracle), which all containers that name no network share.
         type: str
+      driver:
+        description:
+          - As O(coracle.containers.container_network#module:driver).
+        type: str
+        choices: [bridge, macvlan, ipvlan]
+      driver_options:
+        description:
+          - As O(coracle.containers.container_network#module:driver_options).
+        type: dict
+        aliases: [opt]
       bridge:
         description:
           - Name of the bridge in the kernel.
@@ -77,6 +89,66 @@ options:
           - The bridge's own address. Where none is said it is the first of the subnet.
           - Read back from the bridge.
         type: str
+      ip_range:
+        description:
+          - The part of the subnet that addresses are given out of. An address of O(ipv4_address) may lie outside of it.
+          - Where nothing is said it is the whole subnet.
+        type: str
+        aliases: [iprange]
+      aux_addresses:
+        description:
+          - Addresses that are never given out, because something else has them, by a name for each.
+        type: dict
+      ipv6:
+        description:
+          - Whether the network has IPv6 too. With V(true) and no O(network.ipv6_subnet) it gets a C(/64) out of a unique local prefix
+            (RFC 4193) that follows from the host's C(/etc/machine-id).
+          - Where nothing is said it has IPv6 if O(network.ipv6_subnet) is said, or was when the network was made.
+          - The host then passes IPv6 packets on (C(net.ipv6.conf.all.forwarding)). Links that had taken their addresses from a
+            router's advertisements go on doing so (C(accept_ra=2)).
+          - A network that is in use may get IPv6; a member gets its address with its next run.
+          - Read back from the addresses of the bridge.
+        type: bool
+        aliases: [enable_ipv6]
+      ipv6_subnet:
+        description:
+          - IPv6 subnet in CIDR form.
+          - Read back from the address of the bridge.
+        type: str
+      ipv6_gateway:
+        description:
+          - The bridge's own IPv6 address. Where none is said it is the first of the subnet.
+          - Read back from the bridge.
+        type: str
+      ipv6_range:
+        description:
+          - The part of the IPv6 subnet that addresses are given out of.
+        type: str
+      subnets:
+        description:
+          - All subnets of both families, as O(coracle.containers.container_network#module:subnets).
+        type: list
+        elements: dict
+        aliases: [ipam_config, net_config]
+        suboptions:
+          subnet:
+            description: The block in CIDR form.
+            type: str
+            required: true
+          gateway:
+            description: As O(network.gateway).
+            type: str
+          ip_range:
+            description: As O(network.ip_range).
+            type: str
+            aliases: [iprange]
+          aux_addresses:
+            description: As O(network.aux_addresses).
+            type: dict
+      static_leases:
+        description:
+          - As O(coracle.containers.container_network#module:static_leases).
+        type: dict
       mtu:
         description:
           - MTU in bytes of the bridge and of all links of the network. Where none is said it is that of the link which the
@@ -88,9 +160,22 @@ options:
           - Whether packets that leave the host get the host's address. Where nothing is said they do.
           - Read back from the nftables table.
         type: bool
+      masquerade_exclude:
+        description:
+          - As O(coracle.containers.container_network#module:masquerade_exclude).
+        type: list
+        elements: str
       internal:
         description:
           - Whether the network has no way out and none in, but for the host itself. Where nothing is said it has both.
+        type: bool
+      isolate:
+        description:
+          - As O(coracle.containers.container_network#module:isolate).
+        type: str
+      icc:
+        description:
+          - As O(coracle.containers.container_network#module:icc).
         type: bool
       persistent:
         description:
@@ -98,13 +183,19 @@ options:
         type: bool
   interface:
     description:
-      - Name of the interface inside the namespace. Where none is said it is V(eth0).
+      - Name of the interface inside the namespace. Where none is said it is V(eth0), or the V(eth) with a number that it has.
       - Read back over netlink inside the namespace, with its link state and the state of its other end.
     type: str
   ipv4_address:
     description:
       - The address inside the subnet of O(network).
       - Where none is said it is the one that the namespace has, else the lowest free one.
+      - Read back over netlink inside the namespace.
+    type: str
+  ipv6_address:
+    description:
+      - The address inside the IPv6 subnet of O(network).
+      - Where none is said it is the one that the namespace has, else the lowest free one; none where the network has no IPv6.
       - Read back over netlink inside the namespace.
     type: str
   mac_address:
@@ -119,6 +210,25 @@ options:
       - Read back from the lease.
     type: list
     elements: str
+  bandwidth:
+    description:
+      - How much the container may receive and send by this interface. Excess packets wait for up to 25 ms, then are dropped.
+      - Set at the host's end of the link, where no process of the container reaches it. Needs the kernel's C(sch_tbf), and for what is
+        sent C(ifb), C(cls_u32) and C(act_mirred).
+    type: dict
+    suboptions:
+      ingress_rate:
+        description: Bits a second that it may receive, such as V(100M); units are powers of 1000.
+        type: str
+      ingress_burst:
+        description: Bytes that may come at once. By default V(32K), or a tenth of a second's worth where that is more.
+        type: str
+      egress_rate:
+        description: Bits a second that it may send.
+        type: str
+      egress_burst:
+        description: Bytes that may go at once. By default as O(bandwidth.ingress_burst).
+        type: str
   routes:
     description:
       - Routes beyond the default one, as the whole list. Others that are found in the main table are removed.
@@ -129,7 +239,7 @@ options:
     elements: dict
     suboptions:
       destination:
-        description: Block of addresses in CIDR form, or V(default).
+        description: Block of addresses in CIDR form, of either family, or V(default), which is V(0.0.0.0/0).
         type: str
         required: true
       gateway:
@@ -145,10 +255,15 @@ options:
       - Sysctls below C(net.) and their values, set inside the namespace. Those that are not named are left alone.
       - Read back from C(/proc/sys/net) inside the namespace.
     type: dict
+  labels:
+    description:
+      - Names and values by which policies mean it. Not given, it keeps those that it has.
+    type: dict
   published_ports:
     description:
       - Ports of the host that lead to ports of the namespace, as V([ADDRESS:]HOST[-HOST]:CONTAINER[-CONTAINER][/PROTOCOL]),
-        which is how Docker writes them. The protocol is V(tcp), V(udp) or V(sctp).
+        which is how Docker writes them. The protocol is V(tcp), V(udp) or V(sctp). An IPv6 address stands in brackets.
+      - A port without an address serves both families, as far as the network has them; one with an address serves that one.
       - They are reached from outside, where the source address is kept, from the host by each of its own addresses and by
         V(127.0.0.1), from neighbours and from the namespace itself. A port that is published on a V(127.0.0.0/8) address is
         reached from the host alone.
@@ -159,10 +274,22 @@ options:
     elements: str
     aliases: [ports]
 seealso:
+  - module: coracle.containers.container_network
   - module: coracle.containers.container_run
 """
 
 EXAMPLES = r"""
+- name: A namespace with IPv4 and IPv6, its port published on one address of the host and for both families elsewhere
+  coracle.containers.container_netns:
+    name: mail
+    network:
+      name: public
+      subnet: 10.30.0.0/24
+      ipv6_subnet: fd00:30::/64
+    published_ports:
+      - "[2001:db8::25]:25:25"
+      - 8025:8025
+
 - name: A namespace on the default network, with a web server's port published
   coracle.containers.container_netns:
     name: web

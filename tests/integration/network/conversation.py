@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Real connections: a server that says who it is and whom it sees, and a client that asks many at once.
 
-Run as C(conversation.py serve NAME PORT...) and C(conversation.py ask TARGET...), a target being
-C(PROTOCOL ADDRESS PORT) with colons between.
+Run as C(conversation.py serve NAME PORT...) and C(conversation.py ask SECONDS TARGET...), a target being
+C(PROTOCOL ADDRESS PORT) with colons between, an IPv6 address in brackets.
 """
 
 from __future__ import annotations
@@ -21,10 +21,13 @@ def serve(name: str, ports: List[int]) -> None:
     """Answer C(NAME PEER) on these ports, by TCP and UDP, until killed."""
     listening = {}
     for port in ports:
-        stream = socket.create_server(("0.0.0.0", port), backlog=64)
-        packets = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        packets.bind(("0.0.0.0", port))
-        listening.update({stream.fileno(): stream, packets.fileno(): packets})
+        for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+            stream = socket.create_server((address, port), family=family, backlog=64)
+            packets = socket.socket(family, socket.SOCK_DGRAM)
+            if family == socket.AF_INET6:
+                packets.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            packets.bind((address, port))
+            listening.update({stream.fileno(): stream, packets.fileno(): packets})
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     while True:
@@ -38,14 +41,17 @@ def serve(name: str, ports: List[int]) -> None:
                 listening[handle].sendto(("%s %s" % (name, address[0])).encode(), address)
 
 
-def ask(targets: List[str], seconds: float = 1.0) -> Dict[str, str]:
+def ask(seconds: float, targets: List[str]) -> Dict[str, str]:
     """What each target answered; C(nothing) where it did not."""
     answers: Dict[str, str] = {}
 
     def one(target: str) -> None:
-        protocol, address, port = target.split(":")
+        protocol, _colon, rest = target.partition(":")
+        address, _colon, port = rest.rpartition(":")
+        family = socket.AF_INET6 if address.startswith("[") else socket.AF_INET
+        address = address.strip("[]")
         try:
-            with socket.socket(socket.AF_INET, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM) as sock:
+            with socket.socket(family, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM) as sock:
                 sock.settimeout(seconds)
                 sock.connect((address, int(port)))
                 if protocol == "udp":
@@ -65,4 +71,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "serve":
         serve(sys.argv[2], [int(port) for port in sys.argv[3:]])
     else:
-        json.dump(ask(sys.argv[2:]), sys.stdout)
+        json.dump(ask(float(sys.argv[2]), sys.argv[3:]), sys.stdout)

@@ -23,12 +23,16 @@ from ansible_collections.coracle.containers.plugins.module_utils.engine.kernel i
 from ansible_collections.coracle.containers.plugins.module_utils.engine.kernel.netlink import Socket
 from ansible_collections.coracle.containers.plugins.module_utils.engine.network import (
     attach,
+    bandwidth,
+    declare,
     firewall,
     hosts as names,
     leases,
+    links,
     namespace,
     networks,
     observe,
+    publish,
     records,
     spec,
     sysctls,
@@ -37,6 +41,7 @@ from ansible_collections.coracle.containers.plugins.module_utils.engine.network 
 from hosts import Host
 
 HERE = Instance()
+FORWARD = sysctls.FORWARD["0.0.0.0/0"]
 GOLDEN = sorted((Path(__file__).parents[2] / "unit" / "network" / "golden").glob("*.nft"))
 
 
@@ -50,7 +55,7 @@ def traces() -> List[str]:
     for root in (HERE.state("networks"), HERE.state("netns"), HERE.run("netns"), HERE.run("network")):
         for folder, _folders, files in os.walk(root):
             found += [os.path.join(folder, name) for name in files] + [folder]
-    return sorted(found + ["forward %s" % sysctls.read(sysctls.FORWARD)])
+    return sorted(found + ["forward %s" % sysctls.read(FORWARD)])
 
 
 def up(name: str, *wanted: Dict[str, Any], ports: Any = (), **more: Any) -> spec.NetnsSpec:
@@ -66,7 +71,7 @@ def up(name: str, *wanted: Dict[str, Any], ports: Any = (), **more: Any) -> spec
 STEPS: List[Any] = [
     (records, "save"), (firewall, "apply"), (networks, "ensure"), (namespace, "create"), (attach, "_connect"),
     (attach, "_routes"), (attach, "_sysctls"), (sysctls, "need"), (leases, "write"), (names, "refresh"),
-    (nftables, "run"),
+    (nftables, "run"), (bandwidth, "apply"), (links, "connect"), (publish, "check"),
 ]
 
 
@@ -85,7 +90,8 @@ def test_a_failure_halfway_leaves_nothing(shared_host: Host, module: Any, step: 
                 failed.append(real(*arguments, **options))
                 raise EngineError("as the test wants it")
             return real(*arguments, **options)
-        settled = spec.settle(HERE, "web", "bridge", [{"aliases": ["w"]}], published=["8080:80"],
+        limits = {"ingress_rate": 8000000, "egress_rate": 8000000}
+        settled = spec.settle(HERE, "web", "bridge", [{"aliases": ["w"], "bandwidth": limits}], published=["8080:80"],
                               sysctls={"net.core.somaxconn": "99"}, names=names.to_record(names.Names("web")))
         setattr(module, step, fail)
         try:
@@ -99,6 +105,44 @@ def test_a_failure_halfway_leaves_nothing(shared_host: Host, module: Any, step: 
         assert not observe.observe(HERE, settled).drift
         for name in ("web", "other"):
             attach.remove(HERE, name)
+    shared_host.call(inside)
+
+
+@pytest.mark.parametrize(("module", "step"), [
+    (networks, "save"), (networks, "ensure"), (attach, "members_follow"), (firewall, "apply"), (nftables, "run"), (names, "refresh"),
+], ids=lambda value: getattr(value, "__name__", value))
+@pytest.mark.parametrize("there", [False, True], ids=["new", "changed"])
+def test_a_declaration_that_fails_halfway_takes_itself_back(shared_host: Host, module: Any, step: str, there: bool) -> None:
+    def inside() -> None:
+        request: Dict[str, Any] = {"name": "shop", "subnet": "10.30.0.0/24", "persistent": True, "mtu": 1500}
+        if there:
+            declare.declare(HERE, request)
+            up("web", {"network": {"name": "shop"}}, ports=["8080:80"])
+        before = traces()
+        real = getattr(module, step)
+        failed = []
+
+        def fail(*arguments: Any, **options: Any) -> Any:
+            if not failed:
+                failed.append(real(*arguments, **options))
+                raise EngineError("as the test wants it")
+            return real(*arguments, **options)
+        setattr(module, step, fail)
+        try:
+            with pytest.raises(EngineError, match="as the test wants it"):
+                declare.declare(HERE, {**request, "mtu": 1400, "icc": False, "ipv6": True, "isolate": "strict"})
+            assert failed
+        except pytest.fail.Exception:
+            assert step == "members_follow" and not there, "this step is not on the way"
+            declare.withdraw(HERE, "shop")
+        finally:
+            setattr(module, step, real)
+        assert traces() == before
+        if there:
+            seen = observe.observe(HERE, spec.settle(HERE, "web", "bridge", [{"network": {"name": "shop"}}], published=["8080:80"]))
+            assert not seen.drift and seen.attachments[0]["network"]["mtu"] == 1500
+        attach.remove(HERE, "web")
+        declare.withdraw(HERE, "shop", force=True)
     shared_host.call(inside)
 
 
@@ -129,7 +173,7 @@ def test_several_networks_attach_and_detach_live(shared_host: Host) -> None:
         two = up("web", inner, {"network": {"name": "front"}, "interface": "lan1", "ipv4_address": "10.209.0.9"},
                  ports=["8080:80"])
         inode = os.stat(namespace.path(HERE, "web")).st_ino
-        assert two.gateway == "10.209.0.1" and two.attachments[1].network.bridge == "co-front"
+        assert two.defaults == (("0.0.0.0/0", "10.209.0.1", 0),) and two.attachments[1].network.bridge == "co-front"
         assert firewall.gather(HERE).published[0][1] == "10.209.0.9"
         three = up("web", inner, {"network": {"name": "front"}, "interface": "lan1"}, {"network": {"name": "third"}},
                    ports=["8080:80"])
@@ -224,9 +268,9 @@ def test_two_instances_share_nothing(shared_host: Host) -> None:
         assert traces() == only_first, "the second one gives back nothing that the first one needs"
         attach.apply(other, settled)
         attach.remove(HERE, "web")
-        assert sysctls.read(sysctls.FORWARD) == "1" and not observe.observe(other, settled).drift
+        assert sysctls.read(FORWARD) == "1" and not observe.observe(other, settled).drift
         attach.remove(other, "web")
-        sysctls.write(sysctls.FORWARD, "0")
+        sysctls.write(FORWARD, "0")
         assert traces() == before
     shared_host.call(inside)
 
@@ -292,16 +336,16 @@ def test_without_nftables_a_namespace_without_a_network_comes_and_goes(shared_ho
 
 def test_a_sysctl_that_somebody_else_has_set_since_stays(shared_host: Host) -> None:
     def inside() -> None:
-        sysctls.write(sysctls.FORWARD, "0")
+        sysctls.write(FORWARD, "0")
         up("web")
-        sysctls.write(sysctls.FORWARD, "0")
+        sysctls.write(FORWARD, "0")
         attach.remove(HERE, "web")
-        assert sysctls.read(sysctls.FORWARD) == "0"
-        sysctls.write(sysctls.FORWARD, "1")
+        assert sysctls.read(FORWARD) == "0"
+        sysctls.write(FORWARD, "1")
         up("web")
         attach.remove(HERE, "web")
-        assert sysctls.read(sysctls.FORWARD) == "1", "it was on before we came"
-        sysctls.write(sysctls.FORWARD, "0")
+        assert sysctls.read(FORWARD) == "1", "it was on before we came"
+        sysctls.write(FORWARD, "0")
     shared_host.call(inside)
 
 
@@ -317,7 +361,7 @@ def test_after_a_reboot_everything_comes_back_with_its_address(shared_host: Host
         nftables.run("delete table inet coracle")
         os.system("rm -rf /run/coracle/netns /run/coracle/network; ip link | grep -o 'co[0-9a-f]*@' | tr -d @ "
                   "| xargs -rn1 ip link del")
-        sysctls.write(sysctls.FORWARD, "0")
+        sysctls.write(FORWARD, "0")
         again = up("web", ports=["8080:80"])
         assert again == settled
         for name in ("first", "web"):
@@ -329,6 +373,15 @@ def test_after_a_reboot_everything_comes_back_with_its_address(shared_host: Host
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 def test_nft_takes_each_golden_file_and_the_listing_is_stable(shared_host: Host, path: Path) -> None:
     text = path.read_text(encoding="utf-8")
+
+    def tracked() -> bool:
+        """Whether the kernel tracks connections between the ports of a bridge."""
+        try:
+            nftables.run("table bridge trial { chain trial { type filter hook forward priority 0; ct state new accept; }; }", check=True)
+        except nftables.NftablesError as error:
+            assert "Protocol error" in str(error)
+            return False
+        return True
 
     def inside() -> None:
         nftables.run(text, check=True)
@@ -352,6 +405,8 @@ def test_nft_takes_each_golden_file_and_the_listing_is_stable(shared_host: Host,
             nftables.run("table inet x { chain y { nonsense; }; }")
         assert nftables.list_table("inet", "coracle-none") is None
         nftables.run("delete table inet %s" % name)
+    if "ct " in text.partition("table bridge coracle {")[2] and not shared_host.call(tracked):
+        pytest.skip("this kernel tracks no connections in bridges (nf_conntrack_bridge); the virtual machine's does")
     shared_host.call(inside)
 
 
@@ -397,6 +452,7 @@ def test_the_pool_steps_aside_for_routes_of_the_host(shared_host: Host) -> None:
     shared_host.call(inside)
 
 
+@pytest.mark.measures
 def test_attaching_is_quick_in_a_warm_process(shared_host: Host) -> None:
     """Processor time, with a loose bound, for a busy machine; the benchmark has the figure."""
     def inside() -> List[float]:
@@ -409,4 +465,4 @@ def test_attaching_is_quick_in_a_warm_process(shared_host: Host) -> None:
             attach.remove(HERE, "q%d" % number)
         return sorted(taken)
     taken: Callable[..., Any] = shared_host.call
-    assert taken(inside)[6] < 0.02
+    assert taken(inside)[6] < 0.1

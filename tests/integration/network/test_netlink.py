@@ -35,7 +35,7 @@ def test_pyroute2_sees_what_we_made(shared_host: Host) -> None:
             assert bridge is not None
             sock.request(rt.add_address(bridge.ifindex, "10.7.0.1/24"), rt.add_address(bridge.ifindex, "fd07::1/64"),
                          rt.new_veth("port7", "eth0", handle, "02:00:00:00:07:02", 1400, bridge.ifindex),
-                         rt.set_hairpin("port7", True), rt.set_link("port7", up=True, alias="a port"),
+                         rt.set_port("port7", True), rt.set_link("port7", up=True, alias="a port"),
                          rt.add_route("10.8.0.0/16", "10.7.0.9", metric=7), rt.add_route("fd08::/32", "fd07::9"),
                          rt.set_neighbour(bridge.ifindex, "10.7.0.5", "02:00:00:00:07:05"))
             with IPRoute() as second:

@@ -138,6 +138,20 @@ def test_a_namespace_joins_another(host: Host) -> None:
     assert "coracle" not in traces(host)
 
 
+def test_a_namespace_of_somebody_else_is_joined_by_its_path(host: Host) -> None:
+    host.shell("ip netns add vpn")
+    converge(host, name="tunnel", mode="ns:/run/netns/vpn")
+    inodes = host.shell("stat -Lc %i /run/netns/vpn /run/coracle/netns/tunnel").split()
+    assert inodes[0] == inodes[1]
+    refused = host.module("container_netns", name="b", mode="ns:/run/netns/none", fail=True)
+    assert "'/run/netns/none'" in refused["msg"]
+    host.shell("ip netns del vpn; ip netns add vpn")
+    assert converge(host, name="tunnel", mode="ns:/run/netns/vpn")["diff"]["before"]["mode"] == "ns:/run/netns/vpn (gone)"
+    host.module("container_netns", name="tunnel", state="absent")
+    assert host.shell("ls /run/netns") == "vpn\n"
+    host.shell("ip netns del vpn")
+
+
 @pytest.mark.parametrize(("options", "words"), [
     ({"name": "../x"}, ["name", "../x"]),
     ({"name": "b", "published_ports": ["8080"]}, ["8080", "HOST"]),
@@ -177,7 +191,7 @@ def test_bad_input_is_one_clear_error_that_changes_nothing(shared_host: Host, op
 def test_a_listening_process_is_named(host: Host) -> None:
     server = host.start(["python3", "-c", "import socket,time\ns=socket.create_server(('',8080))\n"
                          "u=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\nu.bind(('127.0.0.1',53))\n"
-                         "print(flush=True)\ntime.sleep(60)"], stdout=-1)
+                         "print(flush=True)\ntime.sleep(600)"], stdout=-1)
     assert server.stdout is not None and server.stdout.readline()
     for port in ("8080:80", "53:53/udp"):
         result = host.module("container_netns", name="web", published_ports=[port], check_mode=True, fail=True)

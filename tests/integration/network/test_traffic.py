@@ -6,17 +6,14 @@
 from __future__ import annotations
 
 import itertools
-import json
-import subprocess
-from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Tuple
 
 import pytest
 
 import hosts
 from hosts import MANAGED_PYTHON, Host
+from talk import ask, end, inside, serve
 
-SCRIPT = Path(__file__).with_name("conversation.py")
 OUTSIDE, HOST, GATEWAY = "192.0.2.2", "192.0.2.1", "10.209.0.1"
 C1, C2, C3, C4 = "10.209.0.2", "10.209.0.3", "10.60.0.2", "10.70.0.2"
 
@@ -57,24 +54,6 @@ MATRIX: List[Tuple[str, str, int, int, str]] = [
 ]
 
 
-def inside(where: str) -> List[str]:
-    """What to put before a command to run it at a place."""
-    return [] if where in ("host", "outside") else ["nsenter", "--net=/run/coracle/netns/" + where]
-
-
-def serve(host: Host, where: str, *ports: int) -> "subprocess.Popen[bytes]":
-    """Start a server and wait until it listens."""
-    server = host.start([*inside(where), MANAGED_PYTHON, str(SCRIPT), "serve", where, *map(str, ports)], stdout=-1)
-    assert server.stdout is not None and server.stdout.readline() == b"ready\n"
-    return server
-
-
-def ask(host: Host, where: str, *targets: str) -> Dict[str, str]:
-    """What targets answer to somebody at a place."""
-    answers = json.loads(host.run([*inside(where), MANAGED_PYTHON, str(SCRIPT), "ask", *targets]).stdout)
-    return dict(answers)
-
-
 @pytest.fixture(scope="module")
 def world(new_host: Callable[[], Host]) -> Iterator[Tuple[Host, Host]]:
     """A host with four containers on three networks, and another host."""
@@ -93,11 +72,7 @@ def world(new_host: Callable[[], Host]) -> Iterator[Tuple[Host, Host]]:
     servers = [serve(host, "c1", 80, 81, 82)] + [serve(host, name, 80) for name in ("c2", "c3", "c4")]
     servers.append(serve(outside, "outside", 7000))
     yield host, outside
-    for server in servers:
-        server.kill()
-        server.wait()
-        if server.stdout:
-            server.stdout.close()
+    end(servers)
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +80,9 @@ def answers(world: Tuple[Host, Host]) -> Dict[Tuple[str, str], str]:
     """All answers of the matrix; each place asks all its targets at once."""
     found = {}
     for where, rows in itertools.groupby(MATRIX, key=lambda row: row[0]):
-        targets = [target for row in rows for target in ("tcp:%s:%d" % row[1:3], "udp:%s:%d" % (row[1], row[3]))]
-        for target, answer in ask(world[where == "outside"], where, *targets).items():
+        pairs = [(target, row[4]) for row in rows for target in ("tcp:%s:%d" % row[1:3], "udp:%s:%d" % (row[1], row[3]))]
+        targets, hoped = [pair[0] for pair in pairs], [target for target, answer in pairs if answer != "nothing"]
+        for target, answer in ask(world[where == "outside"], where, *targets, hoped=hoped).items():
             found[(where, target)] = answer
     return found
 
@@ -124,13 +100,14 @@ def test_a_container_does_not_reach_what_listens_on_the_hosts_loopback(world: Tu
     server = host.start([MANAGED_PYTHON, "-c", "import socket; s = socket.create_server(('127.0.0.1', 7777)); "
                          "print('ready', flush=True)\nwhile True:\n s.accept()[0].sendall(b'secret')"], stdout=-1)
     assert server.stdout is not None and server.stdout.readline() == b"ready\n"
-    assert ask(host, "host", "tcp:127.0.0.1:7777") == {"tcp:127.0.0.1:7777": "secret"}
+    secret = "tcp:127.0.0.1:7777"
+    assert ask(host, "host", secret, hoped=[secret]) == {secret: "secret"}
     host.shell("nsenter --net=/run/coracle/netns/c2 sh -euc 'ip addr del 127.0.0.1/8 dev lo; "
                "sysctl -qw net.ipv4.conf.all.route_localnet=1; ip route add 127.0.0.1 via %s'" % GATEWAY)
     try:
-        assert ask(host, "c2", "tcp:127.0.0.1:7777") == {"tcp:127.0.0.1:7777": "nothing"}
+        assert ask(host, "c2", secret) == {secret: "nothing"}
         host.shell("nft flush chain inet coracle guard")
-        assert ask(host, "c2", "tcp:127.0.0.1:7777") == {"tcp:127.0.0.1:7777": "secret"}, "the test tests nothing"
+        assert ask(host, "c2", secret, hoped=[secret]) == {secret: "secret"}, "the test tests nothing"
     finally:
         server.kill()
         server.wait()
@@ -146,7 +123,7 @@ def test_a_change_of_ports_keeps_connections(world: Tuple[Host, Host]) -> None:
                         stdout=-1)
     assert server.stdout is not None and server.stdout.readline() == b"ready\n"
     host.module("container_netns", name="c2", published_ports=["4000:4000"])
-    client = outside.start([MANAGED_PYTHON, "-uc", "import socket,sys; c = socket.create_connection(('%s', 4000), 5)\n"
+    client = outside.start([MANAGED_PYTHON, "-uc", "import socket,sys; c = socket.create_connection(('%s', 4000), 120)\n"
                             "for line in sys.stdin: c.sendall(b'x'); print(c.recv(9))" % HOST], stdin=-1, stdout=-1)
     assert client.stdin is not None and client.stdout is not None
     for ports in ([], ["4001:4000"], ["4000:4000"]):

@@ -50,6 +50,24 @@ def test_resolv_conf(names: Names, host: str, on_loopback: bool, lines: List[str
     assert hosts.resolv_text(names, host, on_loopback).splitlines() == lines
 
 
+@pytest.mark.parametrize(("names", "lines"), [
+    (Names("a"), ["search example.org lan", "nameserver 10.209.0.1", "options ndots:2 edns0"]),
+    (Names("a", dns=("192.0.2.7",), dns_options=()), ["search example.org lan", "nameserver 10.209.0.1", "options ndots:0"]),
+    (Names("a", dns=("127.0.0.1",), dns_search=(".",), dns_options=()), ["nameserver 127.0.0.1"]),
+])
+def test_with_a_resolver_it_alone_is_asked(names: Names, lines: List[str]) -> None:
+    assert hosts.resolv_text(names, HOST, resolver="10.209.0.1").splitlines() == lines
+
+
+def test_a_name_that_several_have_is_left_to_the_resolver() -> None:
+    text = hosts.hosts_text(Names("web-1"), ["10.209.0.2"], [
+        Lease("web-2", "eth0", "10.209.0.3", "", ("web-2", "web")), Lease("web-3", "eth0", "10.209.0.4", "", ("web-3", "web", "api")),
+        Lease("db", "eth0", "10.209.0.5", "", ("db", "data"), "fd00::5"), Lease("api-2", "eth0", "10.209.0.6", "", ("api",))],
+        shared=["web-1", "data"], resolver="10.209.0.1")
+    assert text.splitlines()[-5:] == ["10.209.0.2\tweb-1", "10.209.0.3\tweb-2", "10.209.0.4\tweb-3", "10.209.0.5\tdb",
+                                      "fd00::5\tdb"]
+
+
 @pytest.mark.parametrize("text", ["longer than before\n" * 9, "short\n", "", "same\n"])
 def test_rewriting_keeps_the_inode(tmp_path: Path, text: str) -> None:
     path = tmp_path / "hosts"

@@ -31,11 +31,10 @@ def lease(netns: str, address: str, interface: str = "eth0") -> Lease:
 
 def test_the_lowest_free_address_is_given() -> None:
     taken = [lease("a", "10.0.0.2"), lease("b", "10.0.0.4")]
-    assert leases.choose(NET, [], "c", "eth0", None) == "10.0.0.2"
-    assert leases.choose(NET, taken, "c", "eth0", None) == "10.0.0.3"
-    assert leases.choose(NET, taken, "b", "eth0", None) == "10.0.0.4", "who has one keeps it"
-    assert leases.choose(NET, taken, "b", "eth1", None) == "10.0.0.3"
-    assert leases.choose(NET, taken, "b", "eth0", "10.0.0.6") == "10.0.0.6"
+    assert leases.choose(NET, [], "c", None) == "10.0.0.2"
+    assert leases.choose(NET, taken, "c", None) == "10.0.0.3"
+    assert leases.choose(NET, taken, "b", None) == "10.0.0.4", "who has one keeps it"
+    assert leases.choose(NET, taken, "b", "10.0.0.6") == "10.0.0.6"
 
 
 @pytest.mark.parametrize(("wanted", "error", "words"), [
@@ -47,14 +46,32 @@ def test_the_lowest_free_address_is_given() -> None:
 ])
 def test_an_address_that_cannot_be_had_says_why(wanted: str, error: type, words: list) -> None:
     with pytest.raises(error) as caught:
-        leases.choose(NET, [lease("a", "10.0.0.2")], "c", "eth0", wanted)
+        leases.choose(NET, [lease("a", "10.0.0.2")], "c", wanted)
     assert all(word in str(caught.value) for word in words)
+
+
+def test_each_family_has_its_own_addresses() -> None:
+    dual = NET._replace(ipv6_subnet="fd00::/64", ipv6_gateway="fd00::1", ip_range="10.0.0.4/30",
+                        aux_addresses=(("printer", "10.0.0.4"), ("scanner", "fd00::2")))
+    taken = [lease("a", "10.0.0.5")._replace(ipv6_address="fd00::3")]
+    assert leases.choose(dual, taken, "c", None) == "10.0.0.6"
+    assert leases.choose(dual, taken, "c", None, ipv6=True) == "fd00::4"
+    assert leases.choose(dual, taken, "a", None, ipv6=True) == "fd00::3"
+    assert leases.choose(NET, taken, "a", None, ipv6=True) == ""
+    with pytest.raises(Conflict, match="taken by 'a'"):
+        leases.choose(dual, taken, "c", "fd00::3", ipv6=True)
+    with pytest.raises(InvalidValue, match="no subnet of"):
+        leases.choose(NET, [], "c", "fd00::3", ipv6=True)
+
+
+def test_a_link_local_address_follows_from_the_mac() -> None:
+    assert addresses.link_local_of("02:c0:0a:d1:00:02") == "fe80::c0:aff:fed1:2/64"
 
 
 def test_a_full_network_says_so() -> None:
     taken = [lease("m%d" % last, "10.0.0.%d" % last) for last in range(2, 7)]
     with pytest.raises(Conflict, match="no free address"):
-        leases.choose(NET, taken, "late", "eth0", None)
+        leases.choose(NET, taken, "late", None)
 
 
 def test_leases_and_records_survive_and_spoilt_ones_are_none(tmp_path: Path) -> None:

@@ -31,7 +31,6 @@ def test_ports_get_one_written_form(given: str, written: str) -> None:
 @pytest.mark.parametrize(("parse", "value", "why"), [
     (ports.published_port, "80", "which port of the host"),
     (ports.published_port, "80/tcp", "which port of the host"),
-    (ports.published_port, "[::1]:80:80", "IPv6"),
     (ports.published_port, "1-3:1-2", "different length"),
     (ports.published_port, "3-1:3-1", "ends before it begins"),
     (ports.published_port, "0:80", "between 1 and 65535"),

@@ -62,7 +62,7 @@ def subnet(cidr: str) -> Subnet:
     """
     address, slash, length = cidr.partition("/")
     width, value = number(address)
-    if not slash or not length.isdigit() or int(length) > width:
+    if not slash or not length.isdecimal() or int(length) > width:
         raise ValueError("is no subnet such as 10.0.0.0/24")
     prefix = int(length)
     spare = width - prefix
@@ -73,6 +73,18 @@ def contains(block: Subnet, address: str) -> bool:
     """Whether an address lies in a block."""
     width, value = number(address)
     return width == block.width and block.base <= value <= block.last
+
+
+def link_local(cidr: str) -> bool:
+    """Whether an address or block is one of those that each IPv6 link has by itself (RFC 4291 section 2.5.6)."""
+    return cidr.startswith("fe80:")
+
+
+def link_local_of(mac: str) -> str:
+    """The link-local address in CIDR form that a link of a MAC has (RFC 4291 appendix A)."""
+    parts = [int(part, 16) for part in mac.split(":")]
+    packed = bytes([0xFE, 0x80, *[0] * 6, parts[0] ^ 2, *parts[1:3], 0xFF, 0xFE, *parts[3:]])
+    return socket.inet_ntop(socket.AF_INET6, packed) + "/64"
 
 
 def overlap(one: Subnet, other: Subnet) -> bool:

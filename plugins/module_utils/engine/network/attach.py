@@ -12,24 +12,27 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, Callable, List, Optional, Sequence, Set, Tuple
 
-from ..errors import EngineError, KernelError
+from ..errors import EngineError
 from ..instance import Instance
 from ..kernel import rtnetlink
 from ..kernel.netlink import Socket
 from ..store import files
-from . import addresses, firewall, hosts, leases, namespace, networks, publish, records, sysctls, turns
+from . import addresses, firewall, hosts, leases, links, namespace, networks, overlay, proxied, publish, records, sysctls, turns, zones
 from .ends import host_end
 from .networks import Network
-from .spec import Attachment, NetnsSpec, cidr
+from .spec import Attachment, NetnsSpec, route_of
 
 
-def apply(instance: Instance, spec: NetnsSpec, anew: bool = False) -> NetnsSpec:
+def apply(instance: Instance, spec: NetnsSpec, anew: bool = False, instead_of: str = "") -> NetnsSpec:
     """Make the namespace what its specification says; what can change live does.
 
     Args:
         anew: Replace the namespace, for a change of its mode.
+        instead_of: Another namespace, whose published ports and names this one takes over. The ports move in the transaction that
+            replaces the table, and connections that there are stay where they are.
 
     Returns: The specification as carried out: an address that nobody asked for and that somebody else got meanwhile is
         replaced by the next free one.
@@ -40,9 +43,26 @@ def apply(instance: Instance, spec: NetnsSpec, anew: bool = False) -> NetnsSpec:
     if anew:
         remove(instance, spec.name, keep=[each.network.name for each in spec.attachments])
     with turns.changing(instance), Socket() as sock, ExitStack() as undo:
+        if instead_of:
+            _yield_to(instance, instead_of, undo)
         spec = _apply(instance, spec, sock, undo)
         undo.pop_all()
     return spec
+
+
+def _yield_to(instance: Instance, name: str, undo: ExitStack) -> None:
+    """Take ports and names from a namespace, on disk; the table and the hosts files follow with whoever gets them."""
+    before = records.load(instance, name)
+    if before is None:
+        return
+    undo.callback(quietly, lambda: firewall.apply(instance))
+    undo.callback(quietly, lambda: records.save(instance, before))
+    records.save(instance, before._replace(published=()))
+    for network, interface in before.attachments:
+        lease = leases.find(instance, network, name, interface)
+        if lease is not None:
+            undo.callback(quietly, partial(leases.write, instance, network, lease))
+            leases.write(instance, network, lease._replace(names=(name + ".replaced",)))
 
 
 def remove(instance: Instance, name: str, keep: Sequence[str] = ()) -> None:
@@ -58,40 +78,41 @@ def remove(instance: Instance, name: str, keep: Sequence[str] = ()) -> None:
             held |= {(network.name, lease.interface) for lease in leases.of(instance, network.name)
                      if lease.netns == name}
         for network_name, interface in sorted(held):
-            sock.request(rtnetlink.delete_link(host_end(instance, name, interface)))
+            links.drop(instance, name, interface, sock, inside=not _bridged(instance, network_name))
             leases.remove(instance, network_name, name, interface)
         namespace.remove(instance, name)
         records.forget(instance, name)
-        _settle_down(instance, sock, {network_name for network_name, _interface in held}, keep)
+        settle_down(instance, sock, {network_name for network_name, _interface in held}, keep)
 
 
 def _apply(instance: Instance, spec: NetnsSpec, sock: Socket, undo: ExitStack) -> NetnsSpec:
     before = records.load(instance, spec.name)
     publish.check(instance, spec.name, spec.published, listening=False)
     touched = {each.network.name for each in spec.attachments}
-    undo.callback(_quietly, lambda: _settle_down(instance, sock, touched, ()))
+    undo.callback(quietly, lambda: settle_down(instance, sock, touched, ()))
     attachments: List[Attachment] = []
     for wanted in spec.attachments:
         network = _network_now(instance, wanted, [each.network for each in attachments], sock)
         attachments.append(_lease(instance, wanted._replace(network=network), spec, undo))
     spec = spec._replace(attachments=tuple(attachments))
-    bridges = [_network(instance, each, sock, undo) for each in attachments]
+    bridges = [put_network(instance, each.network, sock, undo) for each in attachments]
     handle = _namespace(instance, spec, undo)
     try:
         if spec.mode in ("bridge", "none"):
             with namespace.socket_in(handle) as inner:
-                for each, bridge in zip(attachments, bridges):
-                    _connect(instance, spec, each, bridge, sock, inner, handle, undo)
-                touched |= _disconnect(instance, spec, before, sock)
+                place = links.Place(instance, spec, sock, inner, handle, undo, quietly)
+                _disconnect(instance, spec, before, sock, moved=True)
+                for each, index in zip(attachments, bridges):
+                    _connect(place, each, index)
+                touched |= _disconnect(instance, spec, before, sock, moved=False)
                 _routes(spec, inner, loopback=before is None or not attachments)
             _sysctls(spec, handle)
     finally:
         os.close(handle)
     _record(instance, spec, before, undo)
-    if spec.gateway:
-        sysctls.need(instance, sysctls.FORWARD, "1")
+    sysctls.forward(instance, spec.forwarded)
     if touched:
-        _settle_down(instance, sock, touched, ())
+        settle_down(instance, sock, touched, ())
     return spec
 
 
@@ -104,43 +125,84 @@ def _lease(instance: Instance, attachment: Attachment, spec: NetnsSpec, undo: Ex
     """Record the lease; an address that was only predicted and is gone meanwhile is replaced by the next."""
     network = attachment.network
     taken = leases.of(instance, network.name)
-    holder = [lease for lease in taken if lease.address == attachment.address
-              and (lease.netns, lease.interface) != (spec.name, attachment.interface)]
-    if holder or not addresses.contains(addresses.subnet(network.subnet), attachment.address):
-        address = leases.choose(network, taken, spec.name, attachment.interface,
-                                attachment.address if attachment.pinned else None)
+    held = {address for lease in taken if lease.netns != spec.name for address in lease.addresses}
+    if held & set(attachment.addresses) or not _fits(attachment):
+        found = [leases.choose(network, taken, spec.name, address if address in attachment.pinned else None, ipv6)
+                 for address, ipv6 in ((attachment.address, False), (attachment.ipv6_address, True))]
         own_mac = attachment.mac != networks.mac_of(attachment.address)
-        attachment = attachment._replace(address=address,
-                                         mac=attachment.mac if own_mac else networks.mac_of(address))
-    lease = leases.Lease(spec.name, attachment.interface, attachment.address, attachment.mac, attachment.names)
+        attachment = attachment._replace(address=found[0], ipv6_address=found[1],
+                                         mac=attachment.mac if own_mac else networks.mac_of(found[0]))
+    lease = leases.Lease(spec.name, attachment.interface, attachment.address, attachment.mac, attachment.names,
+                         attachment.ipv6_address)
     before = leases.find(instance, network.name, spec.name, attachment.interface)
     if before != lease:
         if before is None:
-            undo.callback(_quietly, lambda: leases.remove(instance, network.name, spec.name, attachment.interface))
+            undo.callback(quietly, lambda: leases.remove(instance, network.name, spec.name, attachment.interface))
         else:
-            undo.callback(_quietly, lambda: leases.write(instance, network.name, before))
+            undo.callback(quietly, lambda: leases.write(instance, network.name, before))
         leases.write(instance, network.name, lease)
     return attachment
 
 
-def _network(instance: Instance, attachment: Attachment, sock: Socket, undo: ExitStack) -> int:
-    """Record the network, make its bridge, and put its members' links back on a bridge that is new."""
+def _bridged(instance: Instance, name: str) -> bool:
+    """Whether a network's members have an end of their link on the host."""
+    network = networks.load(instance, name)
+    return network is None or network.bridged
+
+
+def _fits(attachment: Attachment) -> bool:
+    """Whether its addresses lie in the network's subnets, one of each family."""
     network = attachment.network
+    return bool(attachment.ipv6_address) == bool(network.ipv6_subnet) and all(
+        network.pool_of(address) is not None for address in attachment.addresses)
+
+
+def put_network(instance: Instance, network: Network, sock: Socket, undo: ExitStack) -> int:
+    """Record a network, make its bridge, and let its members' links follow; the index of the bridge or parent."""
     before = networks.load(instance, network.name)
     if before != network:
-        if before is not None:
-            undo.callback(_quietly, lambda: networks.save(instance, before))
+        if before is None:
+            undo.callback(quietly, lambda: _take_back(instance, network, sock))
+        else:
+            undo.callback(quietly, lambda: members_follow(instance, before, sock))
+            undo.callback(quietly, lambda: networks.ensure(instance, sock, before))
+            undo.callback(quietly, lambda: networks.save(instance, before))
             if before.bridge != network.bridge:
                 networks.remove_bridge(sock, before)
+            elif before.driver == overlay.DRIVER and (before.driver, before.options) != (network.driver, network.options):
+                overlay.remove(sock, before)
         networks.save(instance, network)
-    missing = rtnetlink.link(sock, network.bridge) is None
+    missing = network.bridged and rtnetlink.link(sock, network.bridge) is None
     index = networks.ensure(instance, sock, network)
+    if before is not None and (before.mtu, before.icc) != (network.mtu, network.icc):
+        members_follow(instance, network, sock)
     if missing:
         for lease in leases.of(instance, network.name):
             end = rtnetlink.link(sock, host_end(instance, lease.netns, lease.interface))
             if end is not None and end.master != index:
                 sock.request(rtnetlink.set_link(end.name, master=index))
     return index
+
+
+def _take_back(instance: Instance, network: Network, sock: Socket) -> None:
+    """Remove a network that is new, also one that would stay without a member."""
+    networks.remove_bridge(sock, network)
+    networks.forget(instance, network.name)
+
+
+def members_follow(instance: Instance, network: Network, sock: Socket) -> None:
+    """Bring the links of a network's members to what is the network's: MTU, and whether they reach one another."""
+    for lease in leases.of(instance, network.name):
+        end = rtnetlink.link(sock, host_end(instance, lease.netns, lease.interface))
+        if end is not None:
+            sock.request(rtnetlink.set_link(end.name, mtu=network.mtu),
+                         *([rtnetlink.set_port(end.name, end.hairpin, not network.icc)]
+                           if end.isolated == network.icc else []))
+        handle = namespace.open_named(instance, lease.netns)
+        if handle is not None:
+            with namespace.closing(handle), namespace.socket_in(handle) as inner:
+                if rtnetlink.link(inner, lease.interface) is not None:
+                    inner.request(rtnetlink.set_link(lease.interface, mtu=network.mtu))
 
 
 def _namespace(instance: Instance, spec: NetnsSpec, undo: ExitStack) -> int:
@@ -152,57 +214,30 @@ def _namespace(instance: Instance, spec: NetnsSpec, undo: ExitStack) -> int:
         source = "/proc/thread-self/ns/net"
     elif spec.mode.startswith("container:"):
         source = namespace.path(instance, spec.mode.partition(":")[2])
-    undo.callback(_quietly, lambda: namespace.remove(instance, spec.name))
+    elif spec.mode.startswith("ns:"):
+        source = spec.mode.partition(":")[2]
+    undo.callback(quietly, lambda: namespace.remove(instance, spec.name))
     return namespace.create(instance, spec.name, source)
 
 
-def _connect(instance: Instance, spec: NetnsSpec, wanted: Attachment, bridge: int, sock: Socket, inner: Socket,
-             handle: int, undo: ExitStack) -> None:
-    """The veth pair, and its address inside."""
-    name = host_end(instance, spec.name, wanted.interface)
-    outside, inside = rtnetlink.link(sock, name), rtnetlink.link(inner, wanted.interface)
-    hairpin, mtu = bool(spec.published), wanted.network.mtu
-    if outside is None or inside is None:
-        if outside is not None:
-            sock.request(rtnetlink.delete_link(name))
-        if inside is not None:
-            inner.request(rtnetlink.delete_link(wanted.interface))
-        undo.callback(_quietly, lambda: sock.request(rtnetlink.delete_link(name)))
-        sock.request(
-            rtnetlink.new_veth(name, wanted.interface, handle, wanted.mac, mtu, bridge),
-            rtnetlink.set_link(name, no_link_local=True,
-                               alias="%s%s %s" % (networks.ALIAS, spec.name, wanted.interface)),
-            *([rtnetlink.set_hairpin(name, True)] if hairpin else []),
-            rtnetlink.set_link(name, up=True))
-        inner.request(rtnetlink.set_link(wanted.interface, no_link_local=True),
-                      rtnetlink.set_link(wanted.interface, up=True))
-        inside = rtnetlink.link(inner, wanted.interface)
-        if inside is None:
-            raise KernelError("netlink", 19, "link '%s' of '%s'" % (wanted.interface, spec.name))
-        inner.request(rtnetlink.add_address(inside.ifindex, cidr(wanted)))
-        return
-    if not outside.up or outside.mtu != mtu or outside.master != bridge:
-        sock.request(rtnetlink.set_link(name, up=True, mtu=mtu, master=bridge))
-    if outside.hairpin != hairpin:
-        sock.request(rtnetlink.set_hairpin(name, hairpin))
-    if inside.mac != wanted.mac:
-        inner.request(rtnetlink.set_link(wanted.interface, mac=wanted.mac))
-    if not inside.up or inside.mtu != mtu:
-        inner.request(rtnetlink.set_link(wanted.interface, up=True, mtu=mtu))
-    here = [each.cidr for each in rtnetlink.addresses(inner) if each.ifindex == inside.ifindex and ":" not in each.cidr]
-    if cidr(wanted) not in here:
-        inner.request(*[rtnetlink.delete_address(inside.ifindex, each) for each in here],
-                      rtnetlink.add_address(inside.ifindex, cidr(wanted)))
+def _connect(place: links.Place, wanted: Attachment, index: int) -> None:
+    """The link of one attachment, and its addresses inside."""
+    links.connect(place, wanted, index)
 
 
-def _disconnect(instance: Instance, spec: NetnsSpec, before: Optional[records.Record], sock: Socket) -> Set[str]:
-    """Take away recorded attachments that the specification does not have; return their networks."""
+def _disconnect(instance: Instance, spec: NetnsSpec, before: Optional[records.Record], sock: Socket, moved: bool) -> Set[str]:
+    """Take away recorded attachments that the specification does not have; return their networks.
+
+    Args:
+        moved: Those whose network goes on under another name of the interface: two links cannot have one address. Else the
+            others, once the new ones are there.
+    """
     kept = {(each.network.name, each.interface) for each in spec.attachments}
-    names = {each.interface for each in spec.attachments}
-    gone = [each for each in (before.attachments if before else ()) if each not in kept]
+    names, stay = {each.interface for each in spec.attachments}, {each.network.name for each in spec.attachments}
+    gone = [each for each in (before.attachments if before else ()) if each not in kept and (each[0] in stay) == moved]
     for network, interface in gone:
         if interface not in names:
-            sock.request(rtnetlink.delete_link(host_end(instance, spec.name, interface)))
+            links.drop(instance, spec.name, interface, sock)
         leases.remove(instance, network, spec.name, interface)
     return {network for network, _interface in gone}
 
@@ -216,18 +251,19 @@ def _routes(spec: NetnsSpec, inner: Socket, loopback: bool) -> None:
         if link is not None and not link.up:
             inner.request(rtnetlink.set_link("lo", up=True))
     present = [route for route in rtnetlink.routes(inner)
-               if route.protocol != rtnetlink.RTPROT_KERNEL and ":" not in route.destination]
-    have = {(route.destination, route.gateway, route.metric) for route in present}
-    default = {("0.0.0.0/0", spec.gateway, 0)} if spec.gateway else set()  # type: Set[Tuple[str, str, int]]
+               if route.protocol != rtnetlink.RTPROT_KERNEL and not addresses.link_local(route.destination)]
+    have = {route_of(route) for route in present}
+    default = set(spec.defaults)
     changes = []
     if spec.routes is not None:
         wanted = set(spec.routes) | default
         changes += [rtnetlink.delete_route(*_arguments(each)) for each in sorted(have - wanted)]
         changes += [rtnetlink.add_route(*_arguments(each)) for each in _in_order(wanted - have)]
     elif default - have:
+        missing = default - have
         changes += [rtnetlink.delete_route(*_arguments(each)) for each in sorted(have)
-                    if each[0] == "0.0.0.0/0" and each[2] == 0]
-        changes += [rtnetlink.add_route(*_arguments(each)) for each in default]
+                    if each[0] in {route[0] for route in missing} and each[2] == 0]
+        changes += [rtnetlink.add_route(*_arguments(each)) for each in sorted(missing)]
     inner.request(*changes)
 
 
@@ -264,17 +300,17 @@ def _sysctls(spec: NetnsSpec, handle: int) -> None:
 def _record(instance: Instance, spec: NetnsSpec, before: Optional[records.Record], undo: ExitStack) -> None:
     record = records.Record(spec.name, spec.mode,
                             tuple((each.network.name, each.interface) for each in spec.attachments),
-                            tuple(publish.contract(spec.published)), spec.names)
+                            tuple(publish.contract(spec.published)), spec.names, spec.labels, spec.policy, spec.proxy)
     if before == record:
         return
     if before is None:
-        undo.callback(_quietly, lambda: records.forget(instance, spec.name))
+        undo.callback(quietly, lambda: records.forget(instance, spec.name))
     else:
-        undo.callback(_quietly, lambda: records.save(instance, before))
+        undo.callback(quietly, lambda: records.save(instance, before))
     records.save(instance, record)
 
 
-def _settle_down(instance: Instance, sock: Socket, touched: Set[str], keep: Sequence[str]) -> None:
+def settle_down(instance: Instance, sock: Socket, touched: Set[str], keep: Sequence[str]) -> None:
     """After members came or went: unused networks go, the table follows, and the others learn the names."""
     for name in sorted((touched | {each.name for each in networks.every(instance)}) - set(keep)):
         network = networks.load(instance, name)
@@ -283,30 +319,34 @@ def _settle_down(instance: Instance, sock: Socket, touched: Set[str], keep: Sequ
                 networks.remove_bridge(sock, network)
             networks.forget(instance, name)
     state = firewall.apply(instance)
-    _set_bridges(state)
+    _set_bridges(state, sock)
     hosts.refresh(instance, touched)
+    zones.refresh(instance, touched)
+    proxied.write(instance, state.proxied)
     if not state.networks:
         sysctls.give_back(instance, sock)
         files.remove_empty(instance.run("network"))
 
 
-def _set_bridges(state: firewall.State) -> None:
-    """The sysctls of the bridges.
+def _set_bridges(state: firewall.State, sock: Socket) -> None:
+    """The sysctls of the bridges, and that what passes between their ports is judged where there are policies.
 
     A container must not become the host's router by an advertisement; and the host's loopback addresses leave by the
     bridges that ports on them lead to, and by no other of ours.
     """
     targets = {target for port, target in state.published if publish.loopback(port)}
     for network in state.networks:
-        block = addresses.subnet(network.subnet)
-        loopback = "1" if any(addresses.contains(block, target) for target in targets) else "0"
+        # of IPv4 only: no kernel routes ::1
+        loopback = "1" if any(":" not in target and network.pool_of(target) for target in targets) else "0"
         for name, wanted in ((sysctls.accept_ra(network.bridge), "0"),
                              (sysctls.route_localnet(network.bridge), loopback)):
             if sysctls.read(name) not in (wanted, None):
                 sysctls.write(name, wanted)
+    if state.judged and state.calls:
+        sock.request(*[rtnetlink.set_bridge_calls(network.bridge) for network in state.networks])
 
 
-def _quietly(step: Callable[[], Any]) -> None:
+def quietly(step: Callable[[], Any]) -> None:
     """A step of taking back: its own failure must not hide the first one."""
     try:
         step()

@@ -6,8 +6,23 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Dict, Optional
 
 from ..instance import Instance
+from ..kernel import rtnetlink
+from ..kernel.netlink import Socket
+from ..store import glance
+
+ALIAS = "coracle "
+"""Begins the alias (ip link ... alias) of each link of ours."""
+
+
+def host_link(sock: Socket, name: str) -> Optional[rtnetlink.Link]:
+    """A link of the host; where looks are shared, of one list of all."""
+    if not glance.active():
+        return rtnetlink.link(sock, name)
+    found: Dict[str, rtnetlink.Link] = glance.shared("links of the host", lambda: {each.name: each for each in rtnetlink.links(sock)})
+    return found.get(name)
 
 
 def host_end(instance: Instance, netns: str, interface: str) -> str:

@@ -12,17 +12,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..instance import Instance
 from ..kernel import namespaces, nftables
 from ..store import files
-from . import leases, networks, publish, records
+from . import chains, elements, leases, networks, overlay, policy, proxied, publish, records
+from .ends import host_end
 from .networks import Network
 from .publish import Published
 
 FAMILY = "inet"
+BRIDGE_FAMILY = "bridge"
+_CALLS = "/proc/sys/net/bridge/bridge-nf-call-iptables"
 
 
 class State(NamedTuple):
@@ -31,12 +33,34 @@ class State(NamedTuple):
     Attributes:
         table: Its name.
         networks: By name.
-        published: Each port with the address of the container that it leads to.
+        published: Each port with the address of the container that it leads to; one for each family that it serves.
+        resolver: The addresses at which names are asked for, and the ports there, where these are not 53.
+        members: Who is in the networks, for policies.
+        calls: Whether the kernel can have this table judge what passes between the ports of a bridge (br_netfilter); else a
+            table of the family bridge does.
+        leftover: Whether a table of the family bridge may be there that is not needed any more.
+        proxied: What is no matter of the table: the ports that somebody listens at.
     """
 
     table: str
     networks: Tuple[Network, ...]
     published: Tuple[Tuple[Published, str], ...]
+    resolver: Tuple[Tuple[str, int], ...] = ()
+    members: Tuple[policy.Member, ...] = ()
+    calls: bool = False
+    leftover: bool = False
+    proxied: Tuple[proxied.Way, ...] = ()
+
+    @property
+    def judged(self) -> bool:
+        """Whether there are policies, and somebody whom they are about."""
+        return any(member.policy for member in self.members) or any(member.end for member in self.members) and any(
+            net.policy for net in self.networks)
+
+    @property
+    def dual(self) -> bool:
+        """Whether a network has IPv6; the table of hosts that do without it does so too."""
+        return any(":" in subnet for net in self.networks for subnet in net.subnets)
 
 
 class Seen(NamedTuple):
@@ -53,32 +77,69 @@ class Seen(NamedTuple):
 
 def gather(instance: Instance) -> State:
     """The state on disk."""
-    nets = networks.every(instance)
-    addresses: Dict[Tuple[str, str], str] = {}
+    nets = [net for net in networks.every(instance) if net.bridged]
+    addresses: Dict[Tuple[str, str], Tuple[str, ...]] = {}
     for net in nets:
         for lease in leases.of(instance, net.name):
-            addresses[(net.name, lease.netns)] = lease.address
-    inner = {net.name for net in nets if net.internal}
+            addresses[(net.name, lease.netns)] = lease.addresses
+    known = {record.name: record for record in records.every(instance)}
+    members = []
+    for net in nets:
+        for lease in leases.of(instance, net.name):
+            record = known.get(lease.netns)
+            members.append(policy.Member((lease.names or (lease.netns,))[0], net.name,
+                                         host_end(instance, lease.netns, lease.interface), lease.addresses,
+                                         record.labels or {} if record else {}, record.policy if record else None))
+        members += [policy.Member(each.name, net.name, "", each.addresses, dict(each.labels))
+                    for peer in net.peers for each in peer.members]
+    outer = {net.name for net in nets if net.publishes}
     ports: List[Tuple[Published, str]] = []
-    for record in records.every(instance):
+    ways: List[proxied.Way] = []
+    for record in known.values():
         for network, _interface in record.attachments:
-            if record.published and network not in inner and (network, record.name) in addresses:
-                ports.extend((port, addresses[(network, record.name)]) for port in publish.expand(record.published))
+            if record.published and network in outer and (network, record.name) in addresses:
+                wanted, targets = publish.expand(record.published), addresses[(network, record.name)]
+                if record.names is not None:  # only where there are containers is there somebody to listen
+                    ways += proxied.ways(wanted, targets, record.proxy)
+                if not record.proxy:
+                    ports.extend(publish.served(wanted, targets))
                 break
-    return State(instance.name, tuple(nets), tuple(sorted(ports)))
+    return State(instance.name, tuple(nets), tuple(sorted(ports)), tuple(sorted(resolver_ports(instance).items())),
+                 tuple(members), os.path.exists(_CALLS), proxied=tuple(sorted(ways)))
+
+
+def resolver_ports(instance: Instance) -> Dict[str, int]:
+    """Where the resolver listens instead of port 53, by address."""
+    return dict(files.read_json(_resolver_record(instance)) or {})
+
+
+def note_resolver_ports(instance: Instance, ports: Dict[str, int]) -> None:
+    """Record where the resolver listens instead of port 53."""
+    if ports:
+        files.make_folder(instance.run("network"))
+        files.write_json(_resolver_record(instance), ports, durable=False)
+    else:
+        files.remove(_resolver_record(instance))
 
 
 def render(state: State) -> str:
     """The table as nft(8) reads it; nothing but its removal where there is no network."""
     lines = ["table %s %s" % (FAMILY, state.table), "delete table %s %s" % (FAMILY, state.table)]
+    beside = ["table %s %s" % (BRIDGE_FAMILY, state.table), "delete table %s %s" % (BRIDGE_FAMILY, state.table)]
     if not state.networks:
-        return "\n".join(lines) + "\n"
+        return "\n".join(lines + (beside if state.leftover else [])) + "\n"
+    judged = _judged(state) if state.judged else None
     lines.append("table %s %s {" % (FAMILY, state.table))
     lines += _maps(state)
     for net in state.networks:
-        lines += _network_chains(net)
-    lines += _base_chains(state)
+        lines += chains.of_network(net, state.networks)
+    lines += _judging_chains(state, judged) if judged else []
+    lines += chains.base(state)
     lines.append("}")
+    if judged or state.leftover:
+        lines += beside
+    if judged:
+        lines += _bridge_table(state, judged)
     return "\n".join(lines) + "\n"
 
 
@@ -89,23 +150,44 @@ def apply(instance: Instance) -> State:
         NftablesError: The kernel refused; the table is as before.
     """
     state = gather(instance)
-    text = render(state)
     record = files.read_json(_record(instance)) or {}
-    if record.get("rendered") == _digest(text) and _seen(instance, state, record).intact \
+    asked = _digest(render(state))
+    text = render(state._replace(leftover=bool(record.get("bridge"))))
+    if record.get("rendered") == asked and _seen(instance, state, record).intact \
             or not state.networks and not record:
         return state
-    if not record:  # so that what a failure leaves of a first table is known to be ours
-        _write(instance, {"rendered": ""})
-    nftables.run(text)
+    if not record or state.judged and not record.get("bridge"):  # so that what a failure leaves is known to be ours
+        _write(instance, {"rendered": "", "bridge": state.judged})
+    frame = _digest(render(state._replace(published=())))
+    difference = elements.difference(FAMILY, state.table, record.get("elements", ""), _maps_of(state)) \
+        if record.get("frame") == frame and _untouched(record) else None
+    try:
+        nftables.run(text if difference is None else difference)
+    except nftables.NftablesError:
+        if difference is None:
+            raise
+        difference = None  # somebody has changed the table in this very moment
+        nftables.run(text)
     if not state.networks:
         files.remove(_record(instance))
         return state
-    before = nftables.generation()
-    listing = nftables.list_table(FAMILY, state.table) or ""
-    calm = before == nftables.generation()
-    _write(instance, {"rendered": _digest(text), "listing": _digest(listing), "generation": before if calm else None,
-                      "netns": namespaces.identity("/proc/thread-self/ns/net")})
+    found: Dict[str, Any] = {"rendered": asked, "bridge": state.judged, "frame": frame, "elements": elements.written(_maps_of(state)),
+                             "netns": namespaces.identity("/proc/thread-self/ns/net")}
+    generation = nftables.generation()
+    if difference is not None and generation == record["generation"] + 1:  # nobody but us, so it need not be listed
+        found.update(listing=record["listing"], generation=generation)
+    else:
+        listing = _listing(state) or ""
+        calm = generation == nftables.generation()
+        found.update(listing=_digest(elements.without(listing)), generation=generation if calm else None)
+    _write(instance, found)
     return state
+
+
+def _untouched(record: Dict[str, Any]) -> bool:
+    """Whether no rule of this network namespace has changed since the record was written."""
+    return bool(record.get("netns") == namespaces.identity("/proc/thread-self/ns/net")
+                and record.get("generation") == nftables.generation())
 
 
 def observe(instance: Instance) -> Seen:
@@ -121,87 +203,91 @@ def _seen(instance: Instance, state: State, record: Dict[str, Any]) -> Seen:
     if not state.networks and not record:
         return Seen(True, None)
     asked = record.get("rendered") == _digest(render(state))
-    if asked and record.get("netns") == namespaces.identity("/proc/thread-self/ns/net") \
-            and record.get("generation") == nftables.generation():
+    if asked and _untouched(record):
         return Seen(True, None)
+    listing = _listing(state)
+    intact = asked and listing is not None and record.get("listing") == _digest(elements.without(listing)) \
+        and set(elements.parse(listing)) == set(state.published)
+    return Seen(intact, listing)
+
+
+def _listing(state: State) -> Optional[str]:
+    """Our tables as the kernel has them; C(None) where one is missing."""
     listing = nftables.list_table(FAMILY, state.table)
-    return Seen(asked and listing is not None and record.get("listing") == _digest(listing), listing)
+    beside = nftables.list_table(BRIDGE_FAMILY, state.table) if state.judged and listing is not None else ""
+    return None if listing is None or beside is None else listing + beside
 
 
-def published_in(listing: Optional[str], address: str) -> Tuple[Published, ...]:
-    """The ports that a listing leads to an address."""
-    found = []
-    for match in _ELEMENT.finditer(listing or ""):
-        at, protocol, host_port, target, port = match.groups()
-        if target == address:
-            found.append(Published(at or "", int(host_port), int(port), protocol))
-    return tuple(sorted(found))
+def remove(instance: Instance) -> None:
+    """Take our tables away, whatever the records say."""
+    state = gather(instance)._replace(networks=())
+    for family in (FAMILY, BRIDGE_FAMILY):
+        try:
+            if nftables.list_table(family, state.table) is not None:
+                nftables.run("delete table %s %s\n" % (family, state.table))
+        except nftables.NftablesError:
+            if family == FAMILY:
+                raise  # a kernel without the other has none to remove
 
 
-_ELEMENT = re.compile(r"(?:([0-9.]+) \. )?(tcp|udp|sctp) \. (\d+) : ([0-9.]+) \. (\d+)")
+def published_in(listing: Optional[str], addresses: Sequence[str]) -> Tuple[Published, ...]:
+    """The ports that a listing leads to addresses of one container: each of them that serves the port."""
+    found: Dict[Published, int] = {}
+    for published, target in elements.parse(listing or ""):
+        if target in addresses:
+            found[published] = found.get(published, 0) + 1
+    return tuple(sorted(port for port, times in found.items()
+                        if times == sum(publish.serves(port, target) for target in addresses)))
 
 
 def masquerades(listing: Optional[str], network: Network) -> bool:
     """Whether a listing gives packets of a network that leave the host the host's address."""
-    return _masquerade(network) in (listing or "")
+    rules = [line.strip() for line in (listing or "").splitlines() if line.endswith(" masquerade") and "dnat" not in line]
+    return all(any(rule.startswith("%s saddr %s " % (chains.family_of(subnet), subnet)) for rule in rules)
+               for subnet in network.subnets)
+
+
+def _maps_of(state: State) -> Dict[str, Sequence[str]]:
+    """The elements of the maps, by their names; those of IPv6 where a network has it."""
+    return {name: found for name, found in elements.of(state.published).items() if "6" not in name or state.dual}
 
 
 def _maps(state: State) -> List[str]:
-    anywhere, at = [], []
-    for port, target in state.published:
-        value = "%s . %d : %s . %d" % (port.protocol, port.host_port, target, port.port)
-        if port.address:
-            at.append("%s . %s" % (port.address, value))
-        else:
-            anywhere.append(value)
     lines = []
-    for name, key, elements in (("published", "inet_proto . inet_service", anywhere),
-                                ("published_at", "ipv4_addr . inet_proto . inet_service", at)):
-        lines += ["\tmap %s {" % name, "\t\ttype %s : ipv4_addr . inet_service" % key]
-        if elements:
-            lines.append("\t\telements = { %s }" % (",\n\t\t\t     ".join(elements)))
+    for name, found in _maps_of(state).items():
+        address = "ipv6_addr" if "6" in name else "ipv4_addr"
+        key = "%s . inet_proto . inet_service" % address if name.endswith("_at") else "inet_proto . inet_service"
+        lines += ["\tmap %s {" % name, "\t\ttype %s : %s . inet_service" % (key, address)]
+        if found:
+            lines.append("\t\telements = { %s }" % (",\n\t\t\t     ".join(found)))
         lines += ["\t}", ""]
     return lines
 
 
-def _network_chains(net: Network) -> List[str]:
-    """What comes to a network and what leaves it, beyond its own bridge."""
-    to = ["ct state established,related accept", 'iifname "%s" accept' % net.bridge]
-    to += [] if net.internal else ["ct status dnat accept"]
-    away = ['oifname != "%s" drop' % net.bridge] if net.internal else []
-    return _chain("to_" + net.name, to + ["drop"]) + _chain("from_" + net.name, away)
+def _judged(state: State) -> policy.Rendered:
+    return policy.render(state.members, [policy.Net(net.name, overlay.cluster(net) or net.subnets, net.policy) for net in state.networks])
 
 
-def _base_chains(state: State) -> List[str]:
-    nets = state.networks
-    arriving = ", ".join('"%s" : jump to_%s' % (net.bridge, net.name) for net in nets)
-    leaving = ", ".join('"%s" : jump from_%s' % (net.bridge, net.name) for net in nets)
-    bridges = ", ".join('"%s"' % net.bridge for net in nets)
-    translate = ["fib daddr type local jump published"]
-    lines = _chain("published", ["dnat ip to ip daddr . meta l4proto . th dport map @published_at",
-                                 "dnat ip to meta l4proto . th dport map @published"])
-    # Loopback addresses may leave by our bridges (route_localnet), so they must not come in by them.
-    lines += _chain("guard", ["type filter hook prerouting priority raw; policy accept;",
-                              "iifname { %s } ip daddr 127.0.0.0/8 drop" % bridges])
-    lines += _chain("prerouting", ["type nat hook prerouting priority dstnat; policy accept;"] + translate)
-    lines += _chain("output", ["type nat hook output priority -100; policy accept;"] + translate)
-    lines += _chain("forward", ["type filter hook forward priority filter; policy accept;",
-                                "iifname vmap { %s }" % leaving, "oifname vmap { %s }" % arriving])
-    source = ["type nat hook postrouting priority srcnat; policy accept;"]
-    for net in nets:
-        source += [_masquerade(net)] if net.masquerade and not net.internal else []
-        # Hairpin: who reaches its own network by a published port must get its answer by way of the host.
-        source.append('oifname "%s" ip saddr %s ct status dnat masquerade' % (net.bridge, net.subnet))
-    source.append("oifname { %s } ip saddr 127.0.0.0/8 ct status dnat masquerade" % bridges)
-    return lines + _chain("postrouting", source)[:-1]
+def _judging_chains(state: State, judged: policy.Rendered) -> List[str]:
+    """What policies say of connections that begin: through the host, to it, and from it."""
+    asked = sorted({gateway for net in state.networks for gateway in net.gateways})
+    ports = ", ".join(map(str, sorted({53, *(port for _address, port in state.resolver)})))
+    of_family = {family: [each for each in asked if chains.family_of(each) == family] for family in ("ip", "ip6")}
+    resolver = ["%s daddr { %s } meta l4proto { tcp, udp } th dport { %s } return" % (family, ", ".join(own), ports)
+                for family, own in of_family.items() if own]
+    return judged.chains + chains.chain("judge", judged.judge) + chains.chain("judge_to_host", resolver + judged.to_host) \
+        + chains.chain("judge_from_host", judged.from_host) \
+        + chains.chain("input", ["type filter hook input priority filter; policy accept;", chains.NEW + " jump judge_to_host"]) \
+        + chains.chain("from_host", ["type filter hook output priority filter; policy accept;", chains.NEW + " jump judge_from_host"])
 
 
-def _masquerade(net: Network) -> str:
-    return 'ip saddr %s oifname != "%s" masquerade' % (net.subnet, net.bridge)
-
-
-def _chain(name: str, rules: Sequence[str]) -> List[str]:
-    return ["\tchain %s {" % name] + ["\t\t" + rule for rule in rules] + ["\t}", ""]
+def _bridge_table(state: State, judged: policy.Rendered) -> List[str]:
+    """What only the bridge sees: who sends, and, where the other table is not asked, what passes between neighbours."""
+    lines = ["table %s %s {" % (BRIDGE_FAMILY, state.table)]
+    if not state.calls:
+        lines += judged.chains + chains.chain("judge", judged.judge)
+        lines += chains.chain("forward", ["type filter hook forward priority filter; policy accept;", chains.NEW + " jump judge"])
+    return lines + policy.sources(state.members) + ["}"]
 
 
 def _digest(text: str) -> str:
@@ -212,6 +298,10 @@ def _write(instance: Instance, record: Dict[str, Any]) -> None:
     files.make_folder(instance.run_root)
     files.make_folder(instance.run("network"))
     files.write_json(_record(instance), record, durable=False)
+
+
+def _resolver_record(instance: Instance) -> str:
+    return os.path.join(instance.run("network"), "resolver.json")
 
 
 def _record(instance: Instance) -> str:

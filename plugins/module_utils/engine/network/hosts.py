@@ -10,16 +10,14 @@ so they are rewritten in place: a renamed file would not be seen through the mou
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..instance import Instance
 from ..store import files
-from . import leases, networks, records
+from . import leases, networks, records, resolvconf
 
 HOST_GATEWAY = "host-gateway"
 """In extra_hosts, instead of an address: the host, as the container's network reaches it."""
-_STUB = "127.0.0.53"
-_BEHIND_STUB = "/run/systemd/resolve/resolv.conf"
 
 
 class Names(NamedTuple):
@@ -38,13 +36,16 @@ class Names(NamedTuple):
     dns_options: Optional[Tuple[str, ...]] = None
 
 
-def hosts_text(names: Names, own: Sequence[str], members: Iterable[leases.Lease], gateway: str = "") -> str:
+def hosts_text(names: Names, own: Sequence[str], members: Iterable[leases.Lease], gateway: str = "",
+               shared: Iterable[str] = (), resolver: str = "") -> str:
     """/etc/hosts (hosts(5)).
 
     Args:
         own: The container's own addresses.
         members: The leases of the others of its networks.
         gateway: What C(host-gateway) stands for.
+        shared: What the container itself is called in its networks: who else has such a name is one of several.
+        resolver: Where our resolver answers the container, if it does.
     """
     lines = ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback",
              "fe00::\tip6-localnet", "ff00::\tip6-mcastprefix", "ff02::1\tip6-allnodes", "ff02::2\tip6-allrouters"]
@@ -55,47 +56,46 @@ def hosts_text(names: Names, own: Sequence[str], members: Iterable[leases.Lease]
         address = gateway if address == HOST_GATEWAY else address
         if address:
             lines.append("%s\t%s" % (address, name))
-    lines += ["%s\t%s" % (lease.address, " ".join(lease.names or (lease.netns,))) for lease in members]
+    called_by: Dict[str, Set[str]] = {}
+    members = list(members)
+    for lease in members:
+        for name in lease.names or (lease.netns,):
+            called_by.setdefault(name, set()).add(lease.netns)
+    for lease in members:
+        # A name that several have is left to the resolver, which tells all their addresses, each time another first.
+        single = [name for name in lease.names or (lease.netns,)
+                  if not resolver or name not in shared and called_by[name] == {lease.netns}]
+        lines += ["%s\t%s" % (address, " ".join(single)) for address in lease.addresses if single]
     return "\n".join(lines) + "\n"
 
 
-def resolv_text(names: Names, host: str, on_loopback: bool = False) -> str:
+def resolv_text(names: Names, host: str, on_loopback: bool = False, resolver: str = "") -> str:
     """/etc/resolv.conf (resolv.conf(5)).
 
     Args:
         host: The content of the host's.
         on_loopback: Whether the host's loopback is the container's too (no own network namespace).
+        resolver: Where our resolver answers the container; it asks the container's servers or the host's by itself. A
+            server on the container's own loopback is asked instead of it.
     """
-    servers: List[str] = []
-    search: List[str] = []
-    options: List[str] = []
-    for line in host.splitlines():
-        fields = line.split("#", 1)[0].split(";", 1)[0].split()
-        if len(fields) < 2:
-            continue
-        if fields[0] == "nameserver":
-            servers.append(fields[1])
-        elif fields[0] in ("search", "domain"):
-            search = fields[1:]
-        elif fields[0] == "options":
-            options += fields[1:]
-    if not on_loopback:
-        servers = [server for server in servers if not server.startswith("127.") and server != "::1"]
-    servers = list(names.dns) if names.dns is not None else servers
-    search = list(names.dns_search) if names.dns_search is not None else search
-    options = list(names.dns_options) if names.dns_options is not None else options
+    said = resolvconf.parse(host)
+    servers = list(said.servers if names.dns is None else names.dns)
+    if resolver and not (names.dns is not None and any(_loopback(server) for server in names.dns)):
+        servers = [resolver]
+    elif names.dns is None and not on_loopback:
+        servers = [server for server in servers if not _loopback(server)]
+    search = list(said.search if names.dns_search is None else names.dns_search)
+    options = list(said.options if names.dns_options is None else names.dns_options)
+    if servers == [resolver] and not any(option.startswith("ndots") for option in options):
+        options.append("ndots:0")  # a name without a dot is a neighbour's first of all
     lines = ["search " + " ".join(search)] if search and search != ["."] else []
     lines += ["nameserver " + server for server in servers]
     lines += ["options " + " ".join(options)] if options else []
     return "".join(line + "\n" for line in lines)
 
 
-def host_resolv() -> str:
-    """The host's resolv.conf; where that names systemd-resolved's stub, the file with the servers behind it."""
-    text = _read("/etc/resolv.conf")
-    if _STUB in text:
-        return _read(_BEHIND_STUB) or text
-    return text
+def _loopback(server: str) -> bool:
+    return server.startswith("127.") or server == "::1"
 
 
 def path(instance: Instance, name: str, file: str) -> str:
@@ -108,13 +108,13 @@ def contents(instance: Instance, name: str, names: Names, mode: str = "bridge") 
     record = records.load(instance, name)
     if mode.startswith("container:"):  # it shares the other's addresses, and so its view of the names
         record = records.load(instance, mode.partition(":")[2])
-    own, members, gateway = _membership(instance, record)
-    hosts = hosts_text(names, own, members, gateway)
+    own, members, gateway, shared, resolver = _membership(instance, record)
+    hosts = hosts_text(names, own, members, gateway, shared, resolver)
     if mode == "host":
-        hosts = _read("/etc/hosts") + "".join("%s\t%s\n" % (address, extra) for extra, address in names.extra_hosts
-                                              if address != HOST_GATEWAY)
+        hosts = resolvconf.read("/etc/hosts") + "".join("%s\t%s\n" % (address, extra) for extra, address in names.extra_hosts
+                                                        if address != HOST_GATEWAY)
     return {"hosts": hosts, "hostname": names.hostname + "\n",
-            "resolv.conf": resolv_text(names, host_resolv(), mode == "host")}
+            "resolv.conf": resolv_text(names, resolvconf.host(), mode == "host", resolver)}
 
 
 def write(instance: Instance, name: str, names: Names, mode: str = "bridge") -> Dict[str, str]:
@@ -135,13 +135,12 @@ def refresh(instance: Instance, of_networks: Iterable[str]) -> None:
     for record in records.every(instance):
         if record.names is None:
             continue
-        shared = records.load(instance, record.mode.partition(":")[2]) if record.mode.startswith("container:") else record
-        if shared is None or not touched & {network for network, _interface in shared.attachments}:
+        holder = records.load(instance, record.mode.partition(":")[2]) if record.mode.startswith("container:") else record
+        if holder is None or not touched & {network for network, _interface in holder.attachments}:
             continue
         where = path(instance, record.name, "hosts")
         if os.path.exists(where):
-            own, members, gateway = _membership(instance, shared)
-            rewrite(where, hosts_text(from_record(record.names), own, members, gateway))
+            rewrite(where, hosts_text(from_record(record.names), *_membership(instance, holder)))
 
 
 def remove(instance: Instance, name: str) -> None:
@@ -177,25 +176,22 @@ def from_record(value: Mapping[str, Any]) -> Names:
                  texts("dns"), texts("dns_search"), texts("dns_options"))
 
 
-def _membership(instance: Instance, record: Optional[records.Record]) -> Tuple[List[str], List[leases.Lease], str]:
-    """Own addresses, the others' leases, and the first network's gateway."""
+def _membership(instance: Instance, record: Optional[records.Record]
+                ) -> Tuple[List[str], List[leases.Lease], str, List[str], str]:
+    """Own addresses, the others' leases, the first network's gateway, own names, and where the resolver answers."""
     own: List[str] = []
     members: List[leases.Lease] = []
     gateway = ""
+    called: List[str] = []
+    resolver = ""
     for network, _interface in record.attachments if record else ():
         found = networks.load(instance, network)
         gateway = gateway or (found.gateway if found else "")
+        resolver = resolver or (found.gateways[0] if found and found.bridged and found.gateways else "")
         for lease in leases.of(instance, network):
             if record is not None and lease.netns == record.name:
-                own.append(lease.address)
+                own.extend(lease.addresses)
+                called.extend(lease.names)
             else:
                 members.append(lease)
-    return own, members, gateway
-
-
-def _read(where: str) -> str:
-    try:
-        with open(where, encoding="utf-8", errors="surrogateescape") as stream:
-            return stream.read()
-    except OSError:
-        return ""
+    return own, members, gateway, called, resolver

@@ -14,7 +14,7 @@ from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 from ..errors import Conflict, InvalidValue
 from ..instance import Instance
 from ..store import files
-from . import addresses, documents
+from . import addresses, documents, pools
 from .networks import Network
 
 
@@ -24,9 +24,10 @@ class Lease(NamedTuple):
     Attributes:
         netns: The holder's network namespace; for a container its name.
         interface: The holder's interface.
-        address: Without a prefix length.
+        address: IPv4, without a prefix length.
         mac: The interface's MAC.
         names: What the neighbours call the holder: its name and its aliases.
+        ipv6_address: Likewise; empty where the network has no such subnet.
     """
 
     netns: str
@@ -34,6 +35,12 @@ class Lease(NamedTuple):
     address: str
     mac: str
     names: Tuple[str, ...] = ()
+    ipv6_address: str = ""
+
+    @property
+    def addresses(self) -> Tuple[str, ...]:
+        """Of the families it has, IPv4 first."""
+        return (self.address, self.ipv6_address) if self.ipv6_address else (self.address,)
 
 
 def of(instance: Instance, network: str) -> List[Lease]:
@@ -46,37 +53,56 @@ def find(instance: Instance, network: str, netns: str, interface: str) -> Option
     return documents.read(_path(instance, network, netns, interface), _lease)
 
 
-def choose(network: Network, taken: Sequence[Lease], netns: str, interface: str, wanted: Optional[str]) -> str:
-    """The address for an attachment: the wanted one, else the one it has, else the lowest free one.
+def choose(network: Network, taken: Sequence[Lease], netns: str, wanted: Optional[str], ipv6: bool = False) -> str:
+    """The address for an attachment: the wanted one, else the one it has, by whatever interface, else the lowest free one.
+
+    Args:
+        ipv6: Of which family.
 
     Raises:
         InvalidValue: The wanted one is not in the subnet or not a host's.
         Conflict: The wanted one is taken (it says by whom), or none is free.
     """
-    block = addresses.subnet(network.subnet)
+    option = "ipv6_address" if ipv6 else "ipv4_address"
+    of_family = [pool for pool in network.pools if (":" in pool.subnet) == ipv6]
+    if not of_family:
+        if wanted:
+            raise InvalidValue(option, wanted, "is of a family that network '%s' has no subnet of" % network.name,
+                               "Give the network one: network.ipv6, or network.ipv6_subnet")
+        return ""
+    blocks = [addresses.subnet(pool.subnet) for pool in of_family]
+    holders = {address: lease for lease in taken for address in lease.addresses}
+    kept = {address: name for name, address in network.static_leases}
+    wanted = wanted or next((address for name, address in network.static_leases
+                             if name == netns and (":" in address) == ipv6), None)
     if wanted:
-        value = addresses.number(wanted)[1]
-        if not addresses.contains(block, wanted) or value in (block.base, block.last):
-            raise InvalidValue("ipv4_address", wanted, "is no host address of the subnet %s of network '%s'"
-                               % (network.subnet, network.name), "Choose one inside of it")
-        if wanted == network.gateway:
+        if not any(pools.is_host(block, wanted) for block in blocks):
+            raise InvalidValue(option, wanted, "is no host address of the subnet %s of network '%s'"
+                               % (" or ".join(map(str, blocks)), network.name), "Choose one inside of it")
+        if kept.get(wanted, netns) != netns:
+            raise Conflict("the address %s of network '%s' is kept for '%s'" % (wanted, network.name, kept[wanted]),
+                           "Choose another in %s, or change static_leases of the network" % option)
+        if wanted in network.gateways:
             raise Conflict("the address %s is the gateway of network '%s'" % (wanted, network.name),
-                           "Choose another in ipv4_address")
-        for lease in taken:
-            if lease.address == wanted and (lease.netns, lease.interface) != (netns, interface):
-                raise Conflict("the address %s of network '%s' is taken by '%s'"
-                               % (wanted, network.name, lease.netns), "Choose another in ipv4_address")
+                           "Choose another in %s" % option)
+        holder = holders.get(wanted)
+        if holder is not None and holder.netns != netns:
+            raise Conflict("the address %s of network '%s' is taken by '%s'" % (wanted, network.name, holder.netns),
+                           "Choose another in %s" % option)
         return wanted
-    for lease in taken:
-        if (lease.netns, lease.interface) == (netns, interface) and addresses.contains(block, lease.address):
-            return lease.address
-    used = {lease.address for lease in taken} | {network.gateway}
-    for value in range(block.base + 1, block.last):
-        candidate = addresses.text(block.width, value)
-        if candidate not in used:
-            return candidate
-    raise Conflict("network '%s' has no free address in %s" % (network.name, network.subnet),
-                   "Give it a larger subnet, or remove members")
+    for address, lease in holders.items():
+        if lease.netns == netns and any(addresses.contains(block, address) for block in blocks):
+            return address
+    used = {*holders, *kept, *network.gateways, *(address for _name, address in network.aux_addresses)}
+    for pool, block in zip(of_family, blocks):
+        part = addresses.subnet(pool.ip_range) if pool.ip_range else block
+        for value in range(max(part.base, block.base + 1), min(part.last, block.last - 1) + 1):
+            candidate = addresses.text(block.width, value)
+            if candidate not in used:
+                return candidate
+    raise Conflict("network '%s' has no free address in %s" % (
+        network.name, " or ".join(pool.ip_range or pool.subnet for pool in of_family)),
+        "Give it a larger subnet or a further one, or remove members")
 
 
 def write(instance: Instance, network: str, lease: Lease) -> None:
@@ -91,7 +117,9 @@ def write(instance: Instance, network: str, lease: Lease) -> None:
 
 def remove(instance: Instance, network: str, netns: str, interface: str) -> bool:
     """Give a lease back; say whether there was one."""
-    return files.remove(_path(instance, network, netns, interface))
+    path = _path(instance, network, netns, interface)
+    documents.forget(path)
+    return files.remove(path)
 
 
 def _folder(instance: Instance, network: str) -> str:
@@ -104,4 +132,4 @@ def _path(instance: Instance, network: str, netns: str, interface: str) -> str:
 
 def _lease(document: Any) -> Lease:
     return Lease(str(document["netns"]), str(document["interface"]), str(document["address"]), str(document["mac"]),
-                 tuple(str(name) for name in document.get("names") or ()))
+                 tuple(str(name) for name in document.get("names") or ()), str(document.get("ipv6_address") or ""))

@@ -68,6 +68,10 @@ def _in_use(protocol: str, port: int) -> bool:
     return False
 
 
+OWNERS = ("process 'coracle-names'", "process 'coracle-proxy'")
+"""Who listens for published ports: see C(proxied)."""
+
+
 def owner(listener: Listener) -> str:
     """A name for who holds a socket: C(process 'nginx' (PID 42)), or what is known of it."""
     target = "socket:[%d]" % listener.inode

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-from typing import Callable, Optional, TypeVar
+from contextlib import contextmanager
+from typing import Callable, Iterator, Optional, TypeVar
 
 from ..errors import Conflict
 from ..instance import Instance
@@ -88,6 +89,15 @@ def remove(instance: Instance, name: str) -> bool:
 def inside(handle: int, step: Callable[[], Result]) -> Result:
     """Call a function with this thread inside a network namespace."""
     return namespaces.inside(handle, namespaces.NEWNET, step)
+
+
+@contextmanager
+def closing(handle: int) -> Iterator[int]:
+    """Close a namespace's descriptor at the end."""
+    try:
+        yield handle
+    finally:
+        os.close(handle)
 
 
 def socket_in(handle: int) -> Socket:

@@ -12,11 +12,12 @@ from ..instance import Instance
 from ..kernel import rtnetlink
 from ..kernel.netlink import Socket
 from ..plan import Difference
-from . import firewall, leases, namespace, networks, publish, records, sysctls, turns
-from .ends import host_end
+from ..store import glance
+from . import addresses, bandwidth, firewall, leases, links, namespace, networks, overlay, publish, records, sysctls, turns
+from .ends import host_end, host_link
 from .firewall import Seen
 from .publish import Published
-from .spec import Attachment, NetnsSpec, Route, cidr, network_view
+from .spec import Attachment, NetnsSpec, Route, cidrs, network_view, route_of
 
 
 class Observed(NamedTuple):
@@ -67,7 +68,7 @@ def _observe(instance: Instance, spec: NetnsSpec) -> Observed:
         return Observed(traces=_traces(instance, spec.name, record))
     try:
         mode = _mode(instance, handle, record)
-        if mode == "host" or mode.startswith("container:"):
+        if mode == "host" or mode.startswith(("container:", "ns:")):
             return Observed(True, True, mode)
         inside = _look_inside(handle, [key for key, _value in spec.sysctls])
     finally:
@@ -78,7 +79,8 @@ def _observe(instance: Instance, spec: NetnsSpec) -> Observed:
 
 def _compare(instance: Instance, spec: NetnsSpec, record: Optional[records.Record], mode: str, inside: _Inside,
              sock: Socket) -> Observed:
-    seen = firewall.observe(instance) if spec.attachments or record and record.attachments else Seen(True, None)
+    seen = glance.shared("table", lambda: firewall.observe(instance)) if spec.attachments or record and record.attachments else \
+        Seen(True, None)
     views = tuple(_attachment(instance, spec, each, record, inside, seen, sock) for each in spec.attachments)
     kept = [(each.network.name, each.interface) for each in spec.attachments]
     surplus = tuple(each for each in (record.attachments if record else ()) if each not in kept)
@@ -99,8 +101,9 @@ def _mode(instance: Instance, handle: int, record: Optional[records.Record]) -> 
     if namespace.same(handle, "/proc/thread-self/ns/net"):
         return "host"
     told = record.mode if record else "none"
-    if told.startswith("container:"):
-        where = namespace.path(instance, told.partition(":")[2])
+    if told.startswith(("container:", "ns:")):
+        kind, _colon, where = told.partition(":")
+        where = namespace.path(instance, where) if kind == "container" else where
         other = namespace.open_path(where)
         if other is None:
             return told + " (gone)"
@@ -119,38 +122,60 @@ def _look_inside(handle: int, names: Sequence[str]) -> _Inside:
 
 def _attachment(instance: Instance, spec: NetnsSpec, wanted: Attachment, record: Optional[records.Record],
                 inside: _Inside, seen: Seen, sock: Socket) -> Dict[str, Any]:
-    network = _network(instance, wanted, seen, sock)
+    name = wanted.network.name
+    network = dict(glance.shared("network " + name, lambda: network_state(networks.load(instance, name), seen, sock)))
     inner = inside.links.get(wanted.interface)
-    outer = rtnetlink.link(sock, host_end(instance, spec.name, wanted.interface))
-    if inner is None or outer is None or (wanted.network.name, wanted.interface) not in \
-            (record.attachments if record else ()):
-        return {"network": network, "interface": None, "ipv4_address": None, "mac_address": None, "aliases": None}
-    bridge = rtnetlink.link(sock, wanted.network.bridge)
-    faults = []
-    if not inner.up:
-        faults.append("down")
-    if not outer.up:
-        faults.append("host end down")
+    outer = host_link(sock, host_end(instance, spec.name, wanted.interface))
+    above = host_link(sock, wanted.network.bridge or dict(wanted.network.options)["parent"])
+    if inner is None or not links.fits(wanted, above.ifindex if above else 0, outer, inner) or \
+            (wanted.network.name, wanted.interface) not in (record.attachments if record else ()):
+        return {"network": network, "interface": None, "ipv4_address": None, "ipv6_address": None, "mac_address": None,
+                "aliases": None, "bandwidth": None}
+    faults = [] if inner.up else ["down"]
+    if outer is not None:
+        faults += _port_faults(spec, wanted, outer, above)
+    for link in (inner, outer or inner):
+        if network["mtu"] is not None and link.mtu != network["mtu"] and link.mtu != wanted.network.mtu:
+            network["mtu"] = link.mtu
+    here = [each.cidr for each in inside.addresses if each.ifindex == inner.ifindex]
+    lease = leases.find(instance, wanted.network.name, spec.name, wanted.interface)
+    return {"network": network, "mac_address": inner.mac,
+            "ipv4_address": _address(wanted, here, ipv6=False), "ipv6_address": _address(wanted, here, ipv6=True),
+            "interface": wanted.interface + (" (%s)" % ", ".join(faults) if faults else ""),
+            "aliases": list(lease.names[1:]) if lease else None, "bandwidth": bandwidth.view(bandwidth.observe(
+                instance, spec.name, wanted.interface, wanted.bandwidth, sock) if outer is not None else bandwidth.NONE)}
+
+
+def _port_faults(spec: NetnsSpec, wanted: Attachment, outer: rtnetlink.Link, bridge: Optional[rtnetlink.Link]) -> List[str]:
+    """What is wrong with the host's end of a link."""
+    faults = [] if outer.up else ["host end down"]
     if bridge is not None and outer.master != bridge.ifindex:
         faults.append("not on %s" % wanted.network.bridge)
     if spec.published and not outer.hairpin:
         faults.append("no hairpin")
-    for link in (inner, outer):
-        if network["mtu"] is not None and link.mtu != network["mtu"] and link.mtu != wanted.network.mtu:
-            network["mtu"] = link.mtu
-    here = [each.cidr for each in inside.addresses if each.ifindex == inner.ifindex and ":" not in each.cidr]
-    address = wanted.address if cidr(wanted) in here else here[0].partition("/")[0] if here else None
-    lease = leases.find(instance, wanted.network.name, spec.name, wanted.interface)
-    return {"network": network, "ipv4_address": address, "mac_address": inner.mac,
-            "interface": wanted.interface + (" (%s)" % ", ".join(faults) if faults else ""),
-            "aliases": list(lease.names[1:]) if lease else None}
+    if outer.isolated == wanted.network.icc:
+        faults.append("isolated" if outer.isolated else "not isolated")
+    return faults
 
 
-def _network(instance: Instance, wanted: Attachment, seen: Seen, sock: Socket) -> Dict[str, Any]:
-    """The network as the kernel has it; what only the record and the table know as these have it."""
-    recorded = networks.load(instance, wanted.network.name)
+def _address(wanted: Attachment, here: Sequence[str], ipv6: bool) -> Optional[str]:
+    """The address of one family: the wanted one where it is there, with its prefix length, else what is there."""
+    of_family = [each for each in here if (":" in each) == ipv6 and not addresses.link_local(each)]
+    for each in cidrs(wanted):
+        if each in of_family:
+            return each.partition("/")[0]
+    return of_family[0].partition("/")[0] if of_family else "" if ipv6 else None
+
+
+def network_state(recorded: Optional[networks.Network], seen: Seen, sock: Socket) -> Dict[str, Any]:
+    """A network as the kernel has it; what only the record and the table know as these have it."""
     view = network_view(recorded)
     if recorded is None:
+        return view
+    if not recorded.bridged:
+        parent = dict(recorded.options)["parent"]
+        if rtnetlink.link(sock, parent) is None:
+            view["driver_options"] = {**view["driver_options"], "parent": "%s (gone)" % parent}
         return view
     bridge = networks.observe(sock, recorded)
     if bridge.link is None:
@@ -158,8 +183,18 @@ def _network(instance: Instance, wanted: Attachment, seen: Seen, sock: Socket) -
         return view
     view["bridge"] = bridge.link.name + ("" if bridge.link.up else " (down)")
     view["mtu"] = bridge.link.mtu
-    if networks.gateway_cidr(recorded) not in bridge.addresses:
-        view["gateway"] = next((each.partition("/")[0] for each in bridge.addresses), None)
+    wanted = networks.gateway_cidrs(recorded)
+    for pool, row, cidr in zip(recorded.pools, view["subnets"], wanted):
+        if cidr not in bridge.addresses:
+            row["gateway"] = next((each.partition("/")[0] for each in bridge.addresses
+                                   if (":" in each) == (":" in cidr) and each not in wanted
+                                   and not addresses.link_local(each)), None)
+            if pool not in recorded.more:
+                view["ipv6_gateway" if ":" in cidr else "gateway"] = row["gateway"]
+    if recorded.ipv6_subnet and networks.link_local(recorded) not in bridge.addresses:
+        view["ipv6_gateway"] = None
+    if recorded.driver == overlay.DRIVER:
+        overlay.observe(sock, recorded, view)
     if not seen.intact:
         view["masquerade"] = firewall.masquerades(seen.listing, recorded)
     return view
@@ -167,51 +202,60 @@ def _network(instance: Instance, wanted: Attachment, seen: Seen, sock: Socket) -
 
 def _routes(spec: NetnsSpec, inside: _Inside) -> Tuple[Route, ...]:
     """The routes that somebody set, without our default route."""
-    found = []
+    found, defaults = [], spec.defaults
     for route in inside.routes:
-        implied = route.destination == "0.0.0.0/0" and spec.gateway and route.gateway == spec.gateway
-        if route.protocol != rtnetlink.RTPROT_KERNEL and ":" not in route.destination and not implied:
-            found.append((route.destination, route.gateway, route.metric))
+        if route.protocol != rtnetlink.RTPROT_KERNEL and not addresses.link_local(route.destination) \
+                and route_of(route) not in defaults:
+            found.append(route_of(route))
     return tuple(sorted(found))
 
 
 def _default_route(spec: NetnsSpec, inside: _Inside) -> List[Difference]:
-    defaults = [route.gateway for route in inside.routes if route.destination == "0.0.0.0/0"]
-    if spec.gateway and spec.gateway not in defaults:
-        return [Difference("default_route", defaults[0] if defaults else None, spec.gateway)]
-    return []
+    found = []
+    for wanted, gateway, _metric in spec.defaults:
+        there = [route.gateway for route in inside.routes if route.destination == wanted]
+        if gateway not in there:
+            found.append(Difference("default_route", there[0] if there else None, gateway))
+    return found
 
 
 def _host_drift(instance: Instance, spec: NetnsSpec, seen: Seen) -> List[Difference]:
     """What of the host's own settings is not as the networks need it."""
     found = []
-    if spec.gateway and sysctls.read(sysctls.FORWARD) != "1":
-        found.append(Difference(sysctls.FORWARD, sysctls.read(sysctls.FORWARD), "1"))
+    for destination in spec.forwarded:
+        name = sysctls.FORWARD[destination]
+        if sysctls.read(name) != "1":
+            found.append(Difference(name, sysctls.read(name), "1"))
     for name, value in _bridge_sysctls(spec):
         before = sysctls.read(name)
         if before is not None and before != value:
             found.append(Difference(name, before, value))
     if not seen.intact:
-        found.append(Difference("nftables", "no table %s" % instance.name if seen.listing is None
-                                else "table %s changed" % instance.name, "table %s as declared" % instance.name))
+        found.append(table_drift(instance, seen))
     return found
+
+
+def table_drift(instance: Instance, seen: Seen) -> Difference:
+    """What is wrong with the table as a whole."""
+    return Difference("nftables", "no table %s" % instance.name if seen.listing is None
+                      else "table %s changed" % instance.name, "table %s as declared" % instance.name)
 
 
 def _bridge_sysctls(spec: NetnsSpec) -> List[Tuple[str, str]]:
     """What the bridges need: no router advertisements from containers, and loopback where a port is published on it."""
-    found = [(sysctls.accept_ra(each.network.bridge), "0") for each in spec.attachments]
-    if any(publish.loopback(port) for port in spec.published):
+    found = [(sysctls.accept_ra(each.network.bridge), "0") for each in spec.attachments if each.network.bridged]
+    if not spec.proxy and any(publish.loopback(port) for port in spec.published):
         found += [(sysctls.route_localnet(each.network.bridge), "1")
-                  for each in spec.attachments if not each.network.internal][:1]
+                  for each in spec.attachments if each.network.publishes][:1]
     return found
 
 
 def _published(spec: NetnsSpec, record: Optional[records.Record], seen: Seen) -> Tuple[Published, ...]:
-    if seen.intact:
+    if seen.intact or record is not None and record.proxy:
         return publish.expand(record.published) if record else ()
     for each in spec.attachments:
-        if not each.network.internal:
-            return firewall.published_in(seen.listing, each.address)
+        if each.network.publishes:
+            return firewall.published_in(seen.listing, each.addresses)
     return ()
 
 
@@ -238,5 +282,5 @@ def describe(instance: Instance, name: str) -> Dict[str, Any]:
             for link in sorted(inside.links.values(), key=lambda link: link.ifindex)],
         "routes": [] if mode == "host" else [
             {"destination": route.destination, "gateway": route.gateway or None, "metric": route.metric}
-            for route in inside.routes if ":" not in route.destination],
+            for route in inside.routes if not addresses.link_local(route.destination)],
     }

@@ -5,19 +5,26 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager
 from functools import lru_cache
-from typing import Dict, Iterable, List, NamedTuple, Sequence, Tuple
+from typing import Dict, FrozenSet, Iterable, Iterator, List, NamedTuple, Sequence, Set, Tuple
 
 from ..errors import Conflict, InvalidValue
 from ..instance import Instance
+from ..store import files
 from . import listeners, records
+
+
+_yielding: Set[str] = set()
+"""Containers whose ports C(check) takes for free."""
 
 
 class Published(NamedTuple):
     """One port of the host that leads to one port of a container.
 
     Attributes:
-        address: The host's address that it is bound to; empty for all.
+        address: The host's address that it is bound to, of either family; empty for all.
         host_port, port: On the host, in the container.
         protocol: C(tcp), C(udp) or C(sctp).
     """
@@ -31,6 +38,8 @@ class Published(NamedTuple):
 def expand(texts: Iterable[str]) -> Tuple[Published, ...]:
     """The single ports of C([ADDRESS:]HOST[-HOST]:PORT[-PORT]/PROTOCOL), the form that the option table yields.
 
+    An IPv6 address stands in brackets.
+
     Raises:
         InvalidValue: One does not say the host's port, or has ranges of different length.
     """
@@ -43,7 +52,7 @@ def _expanded(texts: Tuple[str, ...]) -> Tuple[Published, ...]:
     for text in texts:
         front, _slash, protocol = text.partition("/")
         parts = front.rsplit(":", 2)
-        address = parts[0] if len(parts) == 3 and parts[0] != "0.0.0.0" else ""
+        address = parts[0].strip("[]") if len(parts) == 3 and parts[0] != "0.0.0.0" else ""
         if len(parts) < 2:
             raise InvalidValue("published_ports", text, "does not say which port of the host",
                                "Write HOST:CONTAINER, such as 8080:%s" % front)
@@ -72,6 +81,48 @@ def loopback(port: Published) -> bool:
     return not port.address or port.address.startswith("127.")
 
 
+@contextmanager
+def supposing(yielding: FrozenSet[str]) -> Iterator[None]:
+    """Take for free what these have, whom a plan brings to ports that do not meet those of others before. Not for changes."""
+    before = frozenset(_yielding)
+    _yielding.update(yielding)
+    try:
+        yield
+    finally:
+        _yielding.intersection_update(before)
+
+
+@lru_cache(maxsize=1024)  # all containers' ports are looked at whenever one of them changes
+def served(ports: Tuple[Published, ...], targets: Tuple[str, ...]) -> Tuple[Tuple[Published, str], ...]:
+    """Each port with each address of its container that it leads to."""
+    return tuple((port, target) for port in ports for target in targets if serves(port, target))
+
+
+def serves(port: Published, target: str) -> bool:
+    """Whether a port leads to an address of a container: of the same family, where the host's address is named."""
+    return not port.address or (":" in port.address) == (":" in target)
+
+
+def listening_folder(instance: Instance) -> str:
+    """Where it is noted which ports the keeper listens on for containers that sleep."""
+    return instance.run("activation")
+
+
+def listening_path(instance: Instance, name: str) -> str:
+    """The note of one container."""
+    return os.path.join(listening_folder(instance), name + ".json")
+
+
+def _listened(instance: Instance) -> Dict[str, Tuple[Published, ...]]:
+    """The ports that the keeper listens on, by container."""
+    try:
+        names = [each[:-len(".json")] for each in os.listdir(listening_folder(instance)) if each.endswith(".json")]
+    except FileNotFoundError:
+        return {}
+    notes = {name: files.read_json(listening_path(instance, name)) for name in names}
+    return {name: expand(note["ports"]) for name, note in notes.items() if note}
+
+
 def check(instance: Instance, netns: str, wanted: Sequence[Published], listening: bool = True) -> None:
     """Whether all of these ports can be had.
 
@@ -89,9 +140,17 @@ def check(instance: Instance, netns: str, wanted: Sequence[Published], listening
     for record in records.every(instance):
         if record.name == netns:
             own = expand(record.published)
+        if record.name.rstrip("~") in _yielding:
+            continue
+        if record.name.rstrip("~") == netns.rstrip("~"):  # or that of the container which it takes the place of
             continue
         for port in expand(record.published):
             others.setdefault((port.protocol, port.host_port), []).append((port.address, record.name))
+    for name, ports in _listened(instance).items():
+        if name == netns.rstrip("~"):
+            own += ports
+        for port in ports if name != netns.rstrip("~") and name not in _yielding else ():
+            others.setdefault((port.protocol, port.host_port), []).append((port.address, name))
     for port in wanted:
         for address, holder in others.get((port.protocol, port.host_port), ()):
             if _meet(address, port.address):
@@ -104,6 +163,8 @@ def check(instance: Instance, netns: str, wanted: Sequence[Published], listening
         for listener in heard.get((port.protocol, port.host_port), ()):
             if _meet(listener.address, port.address):
                 process = listeners.owner(listener)
+                if process.startswith(listeners.OWNERS):
+                    continue  # for a container that had it a moment ago
                 raise Conflict("port %s of the host is taken: %s listens on it" % (_named(port), process),
                                "Publish another port, or stop that process",
                                port=port.host_port, protocol=port.protocol, owner=process)
@@ -124,14 +185,19 @@ def _meet(one: str, other: str) -> bool:
 
 
 def _named(port: Published) -> str:
-    return "%s%d/%s" % (port.address + ":" if port.address else "", port.host_port, port.protocol)
+    return "%s%d/%s" % (_front(port), port.host_port, port.protocol)
+
+
+def _front(port: Published) -> str:
+    if ":" in port.address:
+        return "[%s]:" % port.address
+    return port.address + ":" if port.address else ""
 
 
 def _written(first: Published, last: Published) -> str:
-    address = first.address + ":" if first.address else ""
     if first == last:
-        return "%s%d:%d/%s" % (address, first.host_port, first.port, first.protocol)
-    return "%s%d-%d:%d-%d/%s" % (address, first.host_port, last.host_port, first.port, last.port, first.protocol)
+        return "%s%d:%d/%s" % (_front(first), first.host_port, first.port, first.protocol)
+    return "%s%d-%d:%d-%d/%s" % (_front(first), first.host_port, last.host_port, first.port, last.port, first.protocol)
 
 
 def _range(text: str) -> Tuple[int, int]:

@@ -24,6 +24,9 @@ class Record(NamedTuple):
         attachments: Network and interface of each, in order.
         published: In their written form.
         names: What the hosts files need; see C(hosts.Names).
+        labels: By which policies name it.
+        policy: Who may speak with it; see C(policy).
+        proxy: Whether its ports are led to it by the proxy instead of the table.
     """
 
     name: str
@@ -31,6 +34,9 @@ class Record(NamedTuple):
     attachments: Tuple[Tuple[str, str], ...] = ()
     published: Tuple[str, ...] = ()
     names: Optional[Dict[str, Any]] = None
+    labels: Optional[Dict[str, str]] = None
+    policy: Optional[Dict[str, Any]] = None
+    proxy: bool = False
 
 
 def path(instance: Instance, name: str) -> str:
@@ -59,10 +65,12 @@ def save(instance: Instance, record: Record) -> None:
 def forget(instance: Instance, name: str) -> None:
     """Remove a record, and the folder with the last one."""
     files.remove(path(instance, name))
+    documents.forget(path(instance, name))
     files.remove_empty(instance.state("netns"))
 
 
 def _record(document: Any) -> Record:
     return Record(str(document["name"]), str(document["mode"]),
                   tuple((str(network), str(interface)) for network, interface in document["attachments"]),
-                  tuple(str(text) for text in document["published"]), document.get("names"))
+                  tuple(str(text) for text in document["published"]), document.get("names"),
+                  document.get("labels"), document.get("policy"), bool(document.get("proxy")))

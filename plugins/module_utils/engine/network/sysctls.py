@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 import os
-from typing import Dict, Optional
+from typing import Dict, Iterable, Optional
 
 from ..instance import Instance
 from ..kernel import rtnetlink
 from ..kernel.netlink import Socket
 from ..store import files
-from .networks import ALIAS
+from .ends import ALIAS
 
-FORWARD = "net.ipv4.ip_forward"
+FORWARD = {"0.0.0.0/0": "net.ipv4.ip_forward", "::/0": "net.ipv6.conf.all.forwarding"}
+"""What lets the host pass packets on, by the default route of the family."""
 
 
 def route_localnet(bridge: str) -> str:
@@ -25,6 +26,11 @@ def route_localnet(bridge: str) -> str:
 def accept_ra(link: str) -> str:
     """The sysctl that lets a link take default routes from anybody on it (RFC 4861 section 6.3.4; CVE-2020-13401)."""
     return "net.ipv6.conf.%s.accept_ra" % link.replace(".", "/")
+
+
+def disable_ipv6(link: str) -> str:
+    """The sysctl that keeps IPv6 off a link."""
+    return "net.ipv6.conf.%s.disable_ipv6" % link.replace(".", "/")
 
 
 def read(name: str) -> Optional[str]:
@@ -57,6 +63,28 @@ def need(instance: Instance, name: str, value: str) -> None:
     files.make_folder(instance.run("network"))
     files.write_json(_record(instance), kept, durable=False)
     write(name, value)
+
+
+def allow_ipv6(link: str) -> None:
+    """Let a link of this thread's network namespace have IPv6; some hosts switch it off for all links to come."""
+    if read(disable_ipv6(link)) == "1":
+        write(disable_ipv6(link), "0")
+
+
+def forward(instance: Instance, destinations: Iterable[str]) -> None:
+    """Let the host pass packets on.
+
+    Args:
+        destinations: The default routes that lead to it: C(0.0.0.0/0), C(::/0).
+    """
+    for destination in destinations:
+        name = FORWARD[destination]
+        if destination == "::/0" and read(name) == "0":
+            for link in sorted(os.listdir("/proc/sys/net/ipv6/conf")):
+                # A host that forwards takes no advertisement of a router any more unless it is told to (ip-sysctl).
+                if link not in ("all", "default") and read(accept_ra(link)) == "1":
+                    need(instance, accept_ra(link), "2")
+        need(instance, name, "1")
 
 
 def give_back(instance: Instance, sock: Socket) -> None:

@@ -11,22 +11,30 @@ from typing import Iterator
 
 from ..instance import Instance
 from ..store import locks
+from . import documents
 
 _NAME = "all networks"  # no network can have this name
+_WIDTH = 16
+"""Bytes of the mark that whoever changes something leaves in the lock's file."""
 
 
 @contextmanager
 def changing(instance: Instance) -> Iterator[None]:
     """Be the only one who changes or reads."""
-    with locks.held(instance, "network", _NAME):
-        yield
+    with locks.held(instance, "network", _NAME) as handle:
+        seen, mark = os.pread(handle, _WIDTH, 0), os.urandom(_WIDTH)
+        os.pwrite(handle, mark, 0)  # before the first change: who dies half-way has told the others all the same
+        with documents.trusted(instance.state_root, seen, mark):
+            yield
 
 
 @contextmanager
 def reading(instance: Instance) -> Iterator[None]:
     """See no change half done. Makes no lock: where there is none, nobody has changed anything yet."""
     if os.path.exists(instance.run("locks", "network-" + _NAME)):
-        with locks.held(instance, "network", _NAME, shared=True):
-            yield
+        with locks.held(instance, "network", _NAME, shared=True) as handle:
+            seen = os.pread(handle, _WIDTH, 0)
+            with documents.trusted(instance.state_root, seen, seen):
+                yield
     else:
         yield
