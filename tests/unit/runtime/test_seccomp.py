@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.coracle.containers.plugins.module_utils.engine.errors import EngineError
 from ansible_collections.coracle.containers.plugins.module_utils.engine.kernel import seccomp, syscall_numbers
 from ansible_collections.coracle.containers.plugins.module_utils.engine.kernel.syscalls import MACHINE
-from ansible_collections.coracle.containers.plugins.module_utils.engine.runtime import seccomp_default, syscall_filter
+from ansible_collections.coracle.containers.plugins.module_utils.engine.runtime import seccomp_default, seccomp_profile, syscall_filter
 
 PUBLISHED = Path(__file__).resolve().parents[4] / "shared" / "data" / "seccomp" / "default.json"
 X86_64, I386 = 0xC000003E, 0x40000003
@@ -82,9 +82,11 @@ def test_architectures_apart() -> None:
     assert seccomp.judge(native, X86_64, seccomp.X32_BIT | 257) == seccomp.judge(native, I386, 295) == seccomp.KILL_PROCESS
 
 
-def test_notifications_are_refused_in_words() -> None:
-    with pytest.raises(EngineError, match=r"linux.seccomp.syscalls\[0\].action"):
-        filter_of(row("read", "SCMP_ACT_NOTIFY"))
+def test_a_filter_asks_where_a_rule_says_so() -> None:
+    asking, silent = (syscall_filter.assemble({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [row("read", action)]})
+                      for action in ("SCMP_ACT_NOTIFY", "SCMP_ACT_ERRNO"))
+    assert (asking.asks, silent.asks) == (True, False)
+    assert seccomp.judge(asking.program, X86_64, 0) == seccomp.NOTIFY
 
 
 CAPABILITIES: List[FrozenSet[str]] = [frozenset()] + [frozenset([each]) for each in (
@@ -144,3 +146,74 @@ def test_a_family_in_disguise_does_not_pass() -> None:
 
 def test_the_same_section_is_assembled_once() -> None:
     assert syscall_filter.assemble(seccomp_default.section()) is syscall_filter.assemble(seccomp_default.section())
+
+
+def test_a_program_is_kept_by_digest_for_processes_to_come(tmp_path: Path) -> None:
+    folder = tmp_path / "filters"
+    section = seccomp_default.section(["CAP_SYS_ADMIN"])
+    syscall_filter._assembled.clear()
+    first = syscall_filter.assemble(section, str(folder))
+    (kept,) = folder.iterdir()
+    assert kept.read_bytes() == first.program and folder.stat().st_mode & 0o777 == 0o700
+    syscall_filter._assembled.clear()
+    kept.write_bytes(first.program[:80])  # what is there is taken: nobody else can have put it there
+    assert syscall_filter.assemble(section, str(folder)).program == first.program[:80]
+
+
+@pytest.mark.parametrize("harm", ["others may write the folder", "others may write the file", "a link", "half a file", "empty"])
+def test_a_kept_program_that_somebody_else_could_have_written_is_not_taken(tmp_path: Path, harm: str) -> None:
+    folder = tmp_path / "filters"
+    section = seccomp_default.section()
+    syscall_filter._assembled.clear()
+    good = syscall_filter.assemble(section, str(folder)).program
+    (kept,) = folder.iterdir()
+    kept.write_bytes(good[:8] if harm != "half a file" else good[:-3])
+    if harm == "empty":
+        kept.write_bytes(b"")
+    elif harm == "others may write the folder":
+        folder.chmod(0o777)
+    elif harm == "others may write the file":
+        kept.chmod(0o666)
+    elif harm == "a link":
+        kept.rename(tmp_path / "elsewhere")
+        kept.symlink_to(tmp_path / "elsewhere")
+    syscall_filter._assembled.clear()
+    assert syscall_filter.assemble(section, str(folder)).program == good
+
+
+@pytest.mark.skipif(not PUBLISHED.exists(), reason="the published profile is not here")
+@pytest.mark.parametrize("capabilities", [(), ("CAP_SYS_ADMIN",), ("CAP_SYS_ADMIN", "CAP_BPF", "CAP_SYS_TIME")])
+def test_a_profile_in_dockers_form_says_what_it_says(capabilities: Any) -> None:
+    content = PUBLISHED.read_bytes()
+    profile = json.loads(content)
+    made = seccomp_profile.section(seccomp_profile.read(content, "default.json"), capabilities)
+    program = syscall_filter.assemble(made).program
+    depend = {name for rule in profile["syscalls"] if rule.get("args") for name in rule["names"]}
+    highest = max(number for name, number in syscall_numbers.table("x86_64").items()
+                  if any(name in rule["names"] for rule in made["syscalls"]))
+    for name, number in syscall_numbers.table("x86_64").items():
+        for arguments in ARGUMENTS if name in depend else [()]:
+            expected = ENOSYS if number > highest else published_verdict(profile, name, arguments, frozenset(capabilities))
+            assert seccomp.judge(program, X86_64, number, arguments) == expected, (name, arguments)
+
+
+@pytest.mark.parametrize(("content", "words"), [
+    (b"", "no JSON"), (b"[]", "must be an object"), (b"{}", "defaultAction: is missing"),
+    (b'{"defaultAction": "SCMP_ACT_ALLOW", "defaultAction": "SCMP_ACT_ERRNO"}', "twice"),
+    (b'{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": [], "action": "SCMP_ACT_ERRNO"}]}', "syscalls[0].names"),
+    (b'{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["read"], "action": "X"}]}', "syscalls[0].action"),
+    (b'{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["read"], "action": "SCMP_ACT_ERRNO", "errnoRet": 9999}]}', "9999"),
+    (b'{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["a"], "action": "SCMP_ACT_LOG", "includes": {"caps": "x"}}]}',
+     "includes.caps"),
+    (b'{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["a"], "action": "SCMP_ACT_LOG", "args": [{"index": 7, "value": 1, '
+     b'"op": "SCMP_CMP_EQ"}]}]}', "index"),
+    (b'{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["a"], "action": "SCMP_ACT_LOG", "args": [{"index": 1, '
+     b'"value": 1e999, "op": "SCMP_CMP_EQ"}]}]}', "value"),
+    (b'{"defaultAction": "SCMP_ACT_ALLOW", "defaultErrnoRet": NaN}', "NaN"),
+    (b'{"defaultAction": "SCMP_ACT_ALLOW", "defaultErrnoRet": 123456789012345678901234567890}', "digits"),
+    (b"[" * 100000, "nested too deeply"), (b" " * (2 << 20), "bytes, more than"), (b"\xff{}", "not UTF-8"),
+])
+def test_a_profile_that_is_wrong_is_named_with_its_member(content: bytes, words: str) -> None:
+    with pytest.raises(EngineError) as caught:
+        seccomp_profile.read(content, "the profile /x.json")
+    assert words in str(caught.value) and "the profile /x.json" in str(caught.value)

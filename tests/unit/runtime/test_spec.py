@@ -208,3 +208,57 @@ def test_a_report_survives_the_pipe() -> None:
     assert len(report.encode("s", OSError(2, "x" * 9999))) <= 4000
     assert "killed" in str(report.decode(b""))
     assert "killed" in str(report.decode(b"Enonsense"))
+
+
+def make(where: str, value: Any) -> Dict[str, Any]:
+    """A configuration with a member set, its parents made where they are missing."""
+    document = full()
+    inner: Any = document
+    *parents, last = where.split(".")
+    for name in parents:
+        inner = inner.setdefault(name, {})
+    inner[last] = value
+    return document
+
+
+@pytest.mark.parametrize(("where", "value", "named"), [
+    ("linux.devices", [{"path": "/dev/x", "type": "c", "major": 1}], "linux.devices[0].minor"),
+    ("linux.devices", [{"path": "/dev/x", "type": "b", "minor": 1}], "linux.devices[0].major"),
+    ("linux.devices", [{"path": "/dev/x", "type": "a", "major": 1, "minor": 1}], "linux.devices[0].type"),
+    ("linux.resources.devices", [{"access": "rwm"}], "linux.resources.devices[0].allow"),
+    ("linux.resources.devices", [{"allow": True, "type": "p"}], "linux.resources.devices[0].type"),
+    ("linux.resources.devices", [{"allow": True, "access": "rx"}], "linux.resources.devices[0].access"),
+    ("linux.resources.hugepageLimits", [{"pageSize": "2mb", "limit": 1}], "linux.resources.hugepageLimits[0].pageSize"),
+    ("linux.resources.blockIO.weightDevice", [{"major": 8, "weight": 10}], "linux.resources.blockIO.weightDevice[0].minor"),
+    ("linux.resources.network", {"priorities": [{"name": "eth0"}]}, "linux.resources.network.priorities[0].priority"),
+    ("linux.seccomp.defaultErrnoRet", 5, ""),
+    ("linux.seccomp", {"defaultAction": "SCMP_ACT_ALLOW", "defaultErrnoRet": 5}, "linux.seccomp.defaultErrnoRet"),
+    ("linux.seccomp", {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        {"names": ["read"], "action": "SCMP_ACT_KILL", "errnoRet": 1}]}, "linux.seccomp.syscalls[0].errnoRet"),
+    ("linux.seccomp", {"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_PDP11"]},
+     "linux.seccomp.architectures[0]"),
+    ("linux.seccomp", {"defaultAction": "SCMP_ACT_NOTIFY"}, "linux.seccomp.listenerPath"),
+    ("linux.seccomp", {"defaultAction": "SCMP_ACT_ALLOW", "listenerMetadata": "x"}, "linux.seccomp.listenerMetadata"),
+    ("linux.seccomp", {"defaultAction": "SCMP_ACT_NOTIFY", "listenerPath": "/run/agent"}, ""),
+    ("linux.netDevices", {"eth/0": {}}, "linux.netDevices['eth/0']"),
+    ("linux.netDevices", {"eth0": {"name": "sixteencharacter"}}, "linux.netDevices.eth0.name"),
+    ("linux.netDevices", {"eth0": {"name": "eth%d"}}, ""),
+    ("linux.memoryPolicy", {"mode": "MPOL_BIND", "nodes": "0-1023,3", "flags": ["MPOL_F_STATIC_NODES"]}, ""),
+    ("linux.memoryPolicy", {"mode": "MPOL_BIND", "nodes": "0-1024"}, "linux.memoryPolicy.nodes"),
+    ("linux.memoryPolicy", {"mode": "MPOL_BIND", "nodes": "3-1"}, "linux.memoryPolicy.nodes"),
+    ("linux.memoryPolicy", {"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_X"]}, "linux.memoryPolicy.flags[0]"),
+    ("linux.sysctl", {"kernel.hostname": "x"}, "linux.sysctl.kernel.hostname"),
+    ("linux.gidMappings", [], "linux.gidMappings"),
+    ("process.scheduler.flags", ["SCHED_FLAG_X"], "process.scheduler.flags[0]"),
+    ("process.execCPUAffinity", {"initial": "0-3, 5", "final": "1"}, ""),
+    ("process.execCPUAffinity", {"initial": "0-99999999999"}, "process.execCPUAffinity.initial"),
+    ("process.execCPUAffinity", {"final": "one"}, "process.execCPUAffinity.final"),
+])
+def test_what_the_specification_says_of_single_members(where: str, value: Any, named: str) -> None:
+    document = make(where, value)
+    if not named:
+        assert spec.validate(document) == []
+        return
+    with pytest.raises(Invalid) as caught:
+        spec.validate(document)
+    assert caught.value.where == named

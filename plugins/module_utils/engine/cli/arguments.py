@@ -34,8 +34,11 @@ class Parsed(NamedTuple):
     words: List[str]
 
 
-def parse(arguments: Sequence[str], flags: Sequence[Flag], verb: str) -> Parsed:
+def parse(arguments: Sequence[str], flags: Sequence[Flag], verb: str, anywhere: bool = True) -> Parsed:
     """Split a command line.
+
+    Args:
+        anywhere: Whether options may come after words, too; not where the words are a command with options of its own.
 
     Raises:
         EngineError: An option is unknown, or lacks its value, or has a wrong one.
@@ -44,13 +47,21 @@ def parse(arguments: Sequence[str], flags: Sequence[Flag], verb: str) -> Parsed:
     found: Dict[str, Any] = {
         flag.names[0]: False if flag.kind == "flag" and flag.default is None else [] if flag.kind == "list" else flag.default
         for flag in flags}
-    rest = list(arguments)
-    while rest and rest[0].startswith("-") and rest[0] != "-":
+    rest, words = list(arguments), []  # type: List[str], List[str]
+    while rest:
         word = rest.pop(0)
         if word == "--":
             break
+        if not word.startswith("-") or word == "-":
+            words.append(word)
+            if not anywhere:
+                break
+            continue
         name, equals, value = word.lstrip("-").partition("=")
         flag = known.get(name)
+        if flag is None and not word.startswith("--") and all(each in known and known[each].kind == "flag" for each in name):
+            found.update((known[each].names[0], True) for each in name)  # several in one word: -it
+            continue
         if flag is None:
             raise EngineError("%s: there is no option %s" % (verb, word), "'coracle help' lists the verbs")
         if flag.kind == "flag":
@@ -58,7 +69,7 @@ def parse(arguments: Sequence[str], flags: Sequence[Flag], verb: str) -> Parsed:
             continue
         if not equals:
             if not rest:
-                raise EngineError("%s: option %s needs a value" % (verb, word))
+                raise EngineError("%s: flag needs an argument: %s" % (verb, word), "Give the option a value")
             value = rest.pop(0)
         if flag.kind == "list":
             found[flag.names[0]].append(value)
@@ -66,7 +77,7 @@ def parse(arguments: Sequence[str], flags: Sequence[Flag], verb: str) -> Parsed:
             found[flag.names[0]] = number(value, word)
         else:
             found[flag.names[0]] = value
-    return Parsed(found, rest)
+    return Parsed(found, words + rest)
 
 
 def number(text: str, word: str) -> int:

@@ -1,17 +1,14 @@
 # Copyright (c) 2026, Coracle contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an operator asks on the host: ps, inspect, logs; and what starts the host's containers at boot."""
+"""What an operator asks on the host: ps, inspect."""
 
 from __future__ import annotations
 
 import json
-import os
 import sys
-import time
 from typing import Any, Dict, List
 
-from ..container import logs as log_files
 from ..container import records
 from ..errors import EngineError, NotFound
 from ..instance import Instance
@@ -20,7 +17,7 @@ from ..instance import Instance
 def ps(instance: Instance, arguments: List[str]) -> int:
     """List the containers as a table, or with C(--json) as JSON."""
     from ..container import observe  # pylint: disable=import-outside-toplevel
-    states = [observe.report_of(instance, name) for name in records.names(instance)]
+    states = [observe.report_of(instance, name) for name in records.listed(instance)]
     if arguments == ["--json"]:
         sys.stdout.write(json.dumps(states, indent=1, sort_keys=True) + "\n")
         return 0
@@ -37,6 +34,8 @@ def ps(instance: Instance, arguments: List[str]) -> int:
 
 def status_text(state: Dict[str, Any]) -> str:
     """The status as a person reads it: C(exited (137, out of memory))."""
+    if state["status"] == "running" and state.get("health"):
+        return "running (%s)" % state["health"]["status"]
     if state["status"] != "exited" or state.get("exit_code") is None:
         return str(state["status"])
     return "exited (%d%s)" % (state["exit_code"], ", out of memory" if state.get("oom_killed") else "")
@@ -50,53 +49,6 @@ def inspect(instance: Instance, arguments: List[str]) -> int:
     return 0
 
 
-def logs(instance: Instance, arguments: List[str]) -> int:
-    """Print a container's output: standard output and error each to its own; C(-f) follows."""
-    follow = "-f" in arguments
-    name = _name(instance, [word for word in arguments if word != "-f"], "logs")
-    path = records.folder(instance, name, "container.log")
-    for each in log_files.files_of(path)[:-1]:
-        _print(each, 0)
-    offset = _print(path, 0)
-    while follow:
-        time.sleep(0.2)
-        if os.path.exists(path) and os.path.getsize(path) < offset:  # rotated
-            offset = 0
-        offset = _print(path, offset)
-    return 0
-
-
-def _print(path: str, offset: int) -> int:
-    """Print what a log file has from an offset on; the offset of what has not been printed."""
-    try:
-        with open(path, "rb") as stream:
-            stream.seek(offset)
-            for line in stream:
-                if not line.endswith(b"\n"):
-                    break
-                offset += len(line)
-                entry = json.loads(line)
-                target = sys.stderr if entry["stream"] == "stderr" else sys.stdout
-                target.buffer.write(entry["log"].encode("utf-8", "surrogateescape"))
-                target.flush()
-    except FileNotFoundError:
-        return 0
-    return offset
-
-
-def boot(instance: Instance, _arguments: List[str]) -> int:
-    """Start every container whose restart policy says so; the exit status says whether all could be started."""
-    from ..container import lifecycle  # pylint: disable=import-outside-toplevel
-    failures = 0
-    for name in lifecycle.boot_order(instance):
-        try:
-            lifecycle.boot(instance, name)
-        except (EngineError, OSError) as error:
-            failures += 1
-            sys.stderr.write("coracle: %s: %s\n" % (name, error))
-    return 1 if failures else 0
-
-
 def keeper(instance: Instance, _arguments: List[str]) -> int:
     """Be the keeper."""
     from ..runtime import seal  # pylint: disable=import-outside-toplevel
@@ -108,6 +60,7 @@ def keeper(instance: Instance, _arguments: List[str]) -> int:
 def _name(instance: Instance, arguments: List[str], verb: str) -> str:
     if len(arguments) != 1:
         raise EngineError("coracle %s takes the name of one container" % verb, "'coracle ps' lists them")
-    if arguments[0] not in records.names(instance):
+    name = records.current(instance, arguments[0])
+    if name not in records.names(instance):
         raise NotFound("there is no container '%s'" % arguments[0], "'coracle ps' lists them")
-    return arguments[0]
+    return name

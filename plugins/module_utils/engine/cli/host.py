@@ -23,3 +23,15 @@ def reset(instance: Instance, arguments: List[str]) -> int:
     for what in left:
         sys.stderr.write("coracle: left over: %s\n" % what)
     return 1 if left else 0
+
+
+def seal(_instance: Instance, arguments: List[str]) -> int:
+    """Keep a sealed interpreter till the next boot, or give it up."""
+    from ..runtime import seal as steps  # pylint: disable=import-outside-toplevel
+    if arguments not in ([], ["--undo"]):
+        raise EngineError("seal: %s is not understood" % " ".join(arguments), "Say 'coracle seal' or 'coracle seal --undo'")
+    if arguments:
+        steps.release()
+    else:
+        sys.stdout.write(steps.keep() + "\n")
+    return 0

@@ -10,7 +10,6 @@ milliseconds.
 
 from __future__ import annotations
 
-import importlib
 import sys
 from typing import Dict, List, Tuple
 
@@ -21,9 +20,22 @@ VERBS: Dict[str, Tuple[str, str, str]] = {
     # verb: (file beside this one, function, one line of help)
     "ps": ("containers", "ps", "list the containers"),
     "inspect": ("containers", "inspect", "NAME: all that is known of a container, as JSON"),
-    "logs": ("containers", "logs", "NAME: print a container's output"),
-    "boot": ("containers", "boot", "start every container whose restart policy says so"),
+    "exec": ("oci", "main", "[-it] [-u UID[:GID]] [-e NAME=VALUE] NAME COMMAND...: run a further process in a container"),
+    "logs": ("logs", "logs", "[-f] [--since 10m] [--until T] [--tail N] [--timestamps] NAME: print a container's output"),
+    "events": ("logs", "events", "[-f] [--since 10m] [--until T] [--json] [NAME...]: what has happened to containers"),
+    "stats": ("metrics", "stats", "[--no-stream] [--format table|json] [--interval 1s] [NAME...]: what containers use"),
+    "top": ("metrics", "top", "[--json] NAME: the processes of a container"),
+    "metrics": ("metrics", "metrics", "[--output FILE] [--label KEY]: what containers use, for Prometheus"),
+    "networks": ("networks", "networks", "[--json]: list the networks and who is in them"),
+    "volume": ("volumes", "volume", "ls [--json] | inspect NAME...: list the volumes, or all that is known of some, as JSON"),
+    "mend": ("networks", "mend", "bring bridges and rules back to what is declared, after a firewall was loaded anew"),
+    "start": ("boot", "start", "--all: start all containers that do not run, each after those that it needs"),
+    "stop": ("boot", "stop", "--all|NAME...: stop containers, those that others need after these others"),
+    "boot": ("boot", "boot", "[--print systemd|openrc|runit|sysv]: start every container whose restart policy says so"),
+    "shutdown": ("boot", "shutdown", "[--if-stopping]: end all containers before the host goes down, to come back with it"),
     "reset": ("host", "reset", "remove the instance with all its containers, images, volumes and networks"),
+    "seal": ("host", "seal", "[--undo]: keep a read-only view of the interpreter, which lets the runtime start faster"),
+    "unit": ("boot", "unit", "start|stop NAME: be what a container's unit of systemd runs"),
     "keeper": ("containers", "keeper", "be the keeper (started by the engine itself)"),
 }
 _ROOTS = ("--state-root", "--run-root", "--cgroup-root")
@@ -33,7 +45,9 @@ def main(arguments: List[str]) -> int:
     """Run the command; C(arguments) are those after its name."""
     roots = {"--state-root": STATE_ROOT, "--run-root": RUN_ROOT, "--cgroup-root": CGROUP_ROOT}
     rest = list(arguments)
-    if rest and rest[0] not in VERBS and rest[0].partition("=")[0] not in _ROOTS:
+    runtime = rest[:1] == ["ps"] and rest[1:] not in ([], ["--json"]) \
+        or rest[:1] == ["start"] and rest[1:] != ["--all"]  # with a name it is about one of the runtime's
+    if rest and (runtime or rest[0] not in VERBS) and rest[0].partition("=")[0] not in _ROOTS:
         from . import oci  # pylint: disable=import-outside-toplevel
         if oci.is_ours(rest):
             return oci.main(rest)
@@ -47,11 +61,14 @@ def main(arguments: List[str]) -> int:
     if not rest or rest[0] in ("help", "--help", "-h"):
         sys.stdout.write(usage())
         return 0 if rest else 2
+    if rest[0] == "exec":
+        from . import oci  # pylint: disable=import-outside-toplevel
+        return oci.main(rest, roots["--run-root"])
     if rest[0] not in VERBS:
         return complain("there is no verb '%s'; 'coracle help' lists them" % rest[0])
     place, function, _help = VERBS[rest[0]]
     try:
-        step = getattr(importlib.import_module("." + place, __package__), function)
+        step = getattr(getattr(__import__(__package__, fromlist=[place]), place), function)
         return int(step(Instance(*roots.values()), rest[1:]))
     except EngineError as error:
         return complain(str(error))
@@ -63,6 +80,7 @@ def usage() -> str:
     """The text of C(coracle help)."""
     lines = ["coracle [--state-root DIR] [--run-root DIR] [--cgroup-root PATH] VERB [ARGUMENTS]", ""]
     lines += ["  %-10s %s" % (verb, text) for verb, (_place, _function, text) in VERBS.items()]
+    lines += ["", "As an OCI runtime: coracle --root DIR help"]
     return "\n".join(lines) + "\n"
 
 

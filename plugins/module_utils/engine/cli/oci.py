@@ -10,52 +10,112 @@ Each verb is a function C(f(context, arguments)) that returns an exit status; on
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import time
 from typing import Any, Dict, List, NamedTuple, Tuple
 
 from ..errors import EngineError
+from ..instance import RUN_ROOT
 from .arguments import Flag, parse
 
 ROOT = "/run/coracle/oci"
-"""Where the states of containers are kept that are made with this command line."""
-VERBS: Dict[str, Tuple[str, str]] = {
-    # verb: (file beside this one, its usage)
-    "create": ("oci_life", "[--bundle DIR] [--console-socket PATH] [--pid-file FILE] ID: make a container, to be started"),
-    "start": ("oci_life", "ID: start a created container"),
-    "run": ("oci_life", "[--detach] [--keep] [options of create] ID: make and start a container, and wait for it"),
-    "state": ("oci_info", "ID: print a container's state as JSON"),
-    "kill": ("oci_life", "[--all] ID [SIGNAL]: send a signal"),
-    "delete": ("oci_life", "[--force] ID: remove a container that has ended"),
-    "exec": ("oci_exec", "[--tty] [--detach] [--process FILE] ID COMMAND [ARGUMENT...]: run a further process"),
-    "list": ("oci_info", "[--format table|json] [--quiet]: list the containers"),
-    "ps": ("oci_info", "[--format table|json] ID [ps options]: list a container's processes"),
-    "pause": ("oci_control", "ID: stop all processes where they are"),
-    "resume": ("oci_control", "ID: let them go on"),
-    "update": ("oci_control", "[--memory N ...] [--resources FILE] ID: change resource limits"),
-    "events": ("oci_control", "--stats ID: print what the container uses"),
-    "spec": ("oci_info", "[--bundle DIR] [--rootless]: write a config.json to begin with"),
-    "features": ("oci_info", ": print what this runtime can do, as JSON"),
-    "checkpoint": ("oci_control", "not supported"),
-    "restore": ("oci_control", "not supported"),
+"""Where the states of root's containers are kept that are made with this command line."""
+RELEASE = "1.0.0"
+"""That of the collection."""
+VERBS: Dict[str, Tuple[str, str, str]] = {
+    # verb: (file beside this one, its usage, one line of help)
+    "create": ("oci_life", "[--bundle DIR] [--console-socket PATH] [--pid-file FILE] [--pidfd-socket PATH] [--preserve-fds N]"
+               " [--no-pivot] [--no-new-keyring] ID", "make a container, to be started"),
+    "start": ("oci_life", "ID", "start a created container"),
+    "run": ("oci_life", "[--detach] [--keep] [options of create] ID", "make and start a container, and wait for its end"),
+    "state": ("oci_info", "ID", "print a container's state as JSON"),
+    "kill": ("oci_life", "[--all] ID [SIGNAL]", "send a signal to a container"),
+    "delete": ("oci_life", "[--force] ID", "remove a container that has ended"),
+    "exec": ("oci_exec", "[--process FILE] [--tty] [--interactive] [--console-socket PATH] [--detach] [--pid-file FILE] [--user UID[:GID]]"
+             " [--additional-gids GID] [--cwd DIR] [--env NAME=VALUE] [--cap CAP] [--apparmor PROFILE] [--process-label LABEL]"
+             " [--no-new-privs] [--preserve-fds N] [--cgroup [CONTROLLERS:]PATH] [--ignore-paused] ID COMMAND [ARGUMENT...]",
+             "run a further process in a container"),
+    "list": ("oci_info", "[--format table|json] [--quiet]", "list the containers"),
+    "ps": ("oci_info", "[--format table|json] ID [options of ps]", "list a container's processes"),
+    "pause": ("oci_control", "ID", "stop all processes of a container where they are"),
+    "resume": ("oci_control", "ID", "let them go on"),
+    "update": ("oci_control", "[--resources FILE] [--memory N] [--memory-reservation N] [--memory-swap N] [--cpu-shares N]"
+               " [--cpu-quota N] [--cpu-period N] [--cpu-burst N] [--cpu-idle N] [--cpuset-cpus LIST] [--cpuset-mems LIST]"
+               " [--pids-limit N] [--blkio-weight N] ID", "change limits of a container's resources"),
+    "events": ("oci_control", "[--stats] [--interval DURATION] ID", "print what a container uses, and that its memory was short"),
+    "spec": ("oci_info", "[--bundle DIR] [--rootless]", "write a configuration to begin with"),
+    "features": ("oci_info", "", "print what this runtime can do, as JSON"),
+    "checkpoint": ("oci_checkpoint", "[--image-path DIR] [--work-path DIR] [--parent-path DIR] [--leave-running] [--pre-dump]"
+                   " [--tcp-established] [--tcp-skip-in-flight] [--ext-unix-sk] [--shell-job] [--file-locks] [--link-remap]"
+                   " [--lazy-pages] [--status-fd N] [--page-server ADDRESS:PORT] [--manage-cgroups-mode MODE] [--empty-ns KIND]"
+                   " [--auto-dedup] ID", "write a container's processes to files; needs CRIU"),
+    "restore": ("oci_checkpoint", "[--bundle DIR] [--image-path DIR] [--work-path DIR] [--detach] [--pid-file FILE]"
+                " [--console-socket PATH] [--tcp-established] [--ext-unix-sk] [--shell-job] [--file-locks] [--lazy-pages]"
+                " [--manage-cgroups-mode MODE] [--empty-ns KIND] [--auto-dedup] [--lsm-profile TYPE:NAME]"
+                " [--lsm-mount-context CONTEXT] ID", "make a container anew from such files; needs CRIU"),
 }
 _SEALED = ("create", "run", "exec")
 """The verbs with a process of this interpreter inside the container, if only for a moment."""
-GLOBAL = (Flag(("root",), default=ROOT), Flag(("log",)), Flag(("log-format",), default="text"),
+GLOBAL = (Flag(("root",)), Flag(("log",)), Flag(("log-format",), default="text"),
           Flag(("systemd-cgroup",), "flag"), Flag(("debug",), "flag"), Flag(("version", "v"), "flag"),
-          Flag(("help", "h"), "flag"), Flag(("rootless",), default="auto"), Flag(("criu",)))
+          Flag(("help", "h"), "flag"), Flag(("rootless",), default="auto"), Flag(("criu",)),
+          Flag(("cgroup-manager",)))
+
+
+class Log(NamedTuple):
+    """Where errors, warnings and, if asked for, debug messages go: a file, or standard error where there is none."""
+
+    path: str = ""
+    format: str = "text"
+    debug: bool = False
+
+    def write(self, level: str, text: str) -> None:
+        """Write one message, in the form that callers parse."""
+        if level == "debug" and not self.debug:
+            return
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        if self.format == "json":
+            from ..store import documents  # pylint: disable=import-outside-toplevel
+            line = documents.encode({"level": level, "msg": text, "time": now}) + "\n"
+        else:
+            line = 'time="%s" level=%s msg="%s"\n' % (
+                now, level, text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n"))
+        if not self.path:
+            sys.stderr.write(line)
+            return
+        try:
+            with open(self.path, "a", encoding="utf-8", errors="surrogateescape") as stream:
+                stream.write(line)
+        except OSError as error:
+            sys.stderr.write("coracle: cannot write the log %s: %s\n" % (self.path, error.strerror))
+
+    def fail(self, text: str) -> None:
+        """Write an error, and say it on standard error too."""
+        self.write("error", text)
+        if self.path:
+            sys.stderr.write("coracle: %s\n" % text)
 
 
 class Context(NamedTuple):
-    """What the global options said."""
+    """What the global options said.
+
+    Attributes:
+        root: The folder with the states of containers.
+        containers: That in which an instance of the collection has its own, unless C(--root) was given.
+    """
 
     root: str
-    log: str
-    log_format: str
+    log: Log
     systemd_cgroup: bool
-    debug: bool
+    criu: str = ""
+    containers: str = ""
+
+    def existing(self, name: str) -> str:
+        """The state folder of a container, or, where none has the name, of the collection's container that has it."""
+        own = self.state_dir(name)
+        collected = os.path.join(self.containers, name, "runtime")
+        return collected if self.containers and not os.path.exists(own) and os.path.exists(collected) else own
 
     def state_dir(self, name: str) -> str:
         """The state folder of a container.
@@ -75,67 +135,86 @@ def is_ours(arguments: List[str]) -> bool:
         return False
     name = arguments[0].lstrip("-").partition("=")[0]
     if arguments[0].startswith("-"):
-        return name in ("root", "log", "log-format", "systemd-cgroup", "debug", "version", "v", "rootless", "criu")
+        return any(name in flag.names for flag in GLOBAL if "help" not in flag.names)
     return name in VERBS
 
 
-def main(arguments: List[str]) -> int:
-    """Run the command; C(arguments) are those after its name."""
-    log, log_format = "", "text"
+def main(arguments: List[str], run_root: str = RUN_ROOT) -> int:
+    """Run the command.
+
+    Args:
+        arguments: Those after its name.
+        run_root: Of the instance of the collection whose containers can be named too.
+    """
+    log = Log()
     try:
-        parsed = parse(arguments, GLOBAL, "coracle")
+        parsed = parse(arguments, GLOBAL, "coracle", anywhere=False)
         options = parsed.options
-        log, log_format = options["log"] or "", options["log-format"]
-        if log_format not in ("text", "json"):
-            raise EngineError("invalid log format %r" % log_format, "It is text or json")
+        log = Log(options["log"] or "", options["log-format"], options["debug"])
+        if log.format not in ("text", "json"):
+            raise EngineError("invalid log-format %r" % log.format, "It is text or json")
+        verb = parsed.words[0] if parsed.words else "help"
         if options["version"]:
             from ..runtime.spec import VERSION  # pylint: disable=import-outside-toplevel
-            sys.stdout.write("coracle version 1.0.0\nspec: %s\n" % VERSION)
+            sys.stdout.write("%s version %s\ncommit: %s\nspec: %s\n" % (program(), RELEASE, source(), VERSION))
             return 0
-        if options["help"] or not parsed.words or parsed.words[0] == "help":
+        if options["help"] or verb in ("help", "h"):
             sys.stdout.write(usage())
             return 0
-        verb = parsed.words[0]
         if verb not in VERBS:
-            raise EngineError("there is no verb '%s'" % verb, "'coracle --root DIR help' lists them")
-        context = Context(os.path.abspath(options["root"]), log, log_format, options["systemd-cgroup"], options["debug"])
-        if "--help" in parsed.words[1:2] or "-h" in parsed.words[1:2]:
-            sys.stdout.write("coracle %s %s\n" % (verb, VERBS[verb][1]))
+            raise EngineError("No help topic for '%s': there is no such verb" % verb, "'%s help' lists them" % program())
+        if any(word in ("--help", "-h") for word in parsed.words[1:2]):
+            sys.stdout.write("NAME:\n   %s %s - %s\n\nUSAGE:\n   %s %s %s\n" % (
+                program(), verb, VERBS[verb][2], program(), verb, VERBS[verb][1]))
             return 0
+        context = Context(os.path.abspath(options["root"] or _root()), log,
+                          options["systemd-cgroup"] or options["cgroup-manager"] == "systemd", options["criu"] or "",
+                          "" if options["root"] else os.path.join(run_root, "containers"))
         if verb in _SEALED:
             from ..runtime import seal  # pylint: disable=import-outside-toplevel
             seal.ensure()  # before more is imported: it starts the interpreter anew
-        module = importlib.import_module("." + VERBS[verb][0], __package__)
-        return int(getattr(module, verb if verb not in ("exec", "list") else verb + "_")(context, parsed.words[1:]))
+        log.write("debug", "%s, process %d: %s" % (program(), os.getpid(), " ".join(parsed.words)))
+        module = getattr(__import__(__package__, fromlist=[VERBS[verb][0]]), VERBS[verb][0])
+        status = int(getattr(module, verb if verb not in ("exec", "list") else verb + "_")(context, parsed.words[1:]))
+        log.write("debug", "%s: exit status %d" % (verb, status))
+        return status
     except EngineError as error:
-        complain(str(error), log, log_format)
+        log.fail(str(error))
         return int(error.facts.get("exit_status", 1))
     except OSError as error:
-        complain("%s: %s" % (error.filename, error.strerror) if error.filename else str(error), log, log_format)
+        log.fail("%s: %s" % (error.filename, error.strerror) if error.filename else str(error))
         return 1
 
 
+def _root() -> str:
+    from ..runtime import rootless  # pylint: disable=import-outside-toplevel
+    return rootless.state_root() if rootless.limited() else ROOT
+
+
+def filters() -> str:
+    """Where assembled system call filters are kept, whatever C(--root) says; nowhere for a user without such a place."""
+    try:
+        return os.path.join(os.path.dirname(_root()), "filters")
+    except EngineError:
+        return ""
+
+
+def program() -> str:
+    """The name that the command was called by: a host may have it as C(runc), for callers that know no other."""
+    return os.path.basename(sys.argv[0]) or "coracle"
+
+
+def source() -> str:
+    """What the running code is known by: the folder that it was installed to is named after its digest."""
+    return os.path.basename(os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..")))
+
+
 def usage() -> str:
-    """The list of verbs."""
-    lines = ["coracle [--root DIR] [--log FILE] [--log-format text|json] [--systemd-cgroup] [--debug] VERB ...", ""]
-    return "\n".join(lines + ["  %s %s" % (verb, text) for verb, (_place, text) in VERBS.items()]) + "\n"
-
-
-def complain(text: str, log: str, log_format: str, level: str = "error") -> None:
-    """Write to the log as callers parse it, and in any case say it on standard error."""
-    if log:
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        if log_format == "json":
-            import json  # pylint: disable=import-outside-toplevel
-            line = json.dumps({"level": level, "msg": text, "time": now})
-        else:
-            line = 'time="%s" level=%s msg="%s"' % (now, level, text.replace("\\", "\\\\").replace('"', '\\"'))
-        try:
-            with open(log, "a", encoding="utf-8") as stream:
-                stream.write(line + "\n")
-        except OSError as error:
-            sys.stderr.write("coracle: cannot write the log %s: %s\n" % (log, error.strerror))
-    sys.stderr.write("coracle: %s\n" % text)
+    """The list of options and verbs."""
+    lines = ["NAME:", "   %s - Open Container Initiative runtime" % program(), "", "USAGE:",
+             "   %s [--root DIR] [--log FILE] [--log-format text|json] [--systemd-cgroup] [--debug] VERB ..." % program(),
+             "", "VERBS:"]
+    return "\n".join(lines + ["   %-11s %s" % (verb, text) for verb, (_place, _usage, text) in VERBS.items()]) + "\n"
 
 
 def one(words: List[str], verb: str) -> str:

@@ -9,10 +9,7 @@ import fcntl
 import os
 import select
 import signal
-import socket
 import struct
-import termios
-import tty
 from typing import Any, List, Optional
 
 from ..kernel import processes
@@ -25,30 +22,38 @@ class Terminal:
     """The container's terminal, shown on the caller's own."""
 
     def __init__(self) -> None:
+        import socket  # pylint: disable=import-outside-toplevel
         self.ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self.master = -1
         self.before: Optional[List[Any]] = None
 
     def begin(self) -> None:
         """Take the master and make the caller's terminal raw."""
+        import termios  # pylint: disable=import-outside-toplevel
         self.theirs.close()
-        _data, ancillary, _flags, _address = self.ours.recvmsg(64, socket.CMSG_SPACE(4))
+        _data, ancillary, _flags, _address = self.ours.recvmsg(64, 64)
         self.ours.close()
         self.master = struct.unpack("i", ancillary[0][2][:4])[0]
         os.set_inheritable(self.master, False)
         self.resize()
         if os.isatty(0):
             self.before = termios.tcgetattr(0)
+            import tty  # pylint: disable=import-outside-toplevel
             tty.setraw(0)
+            attributes = termios.tcgetattr(0)
+            attributes[1] |= termios.OPOST  # it shows the ends of lines: the container's own terminal is told not to
+            termios.tcsetattr(0, termios.TCSADRAIN, attributes)
 
     def resize(self) -> None:
         """Give it the size of the caller's."""
+        import termios  # pylint: disable=import-outside-toplevel
         if os.isatty(0):
             size = fcntl.ioctl(0, termios.TIOCGWINSZ, bytes(8))
             fcntl.ioctl(self.master, termios.TIOCSWINSZ, size)
 
     def end(self) -> None:
         """Give the caller's terminal back as it was."""
+        import termios  # pylint: disable=import-outside-toplevel
         if self.before is not None:
             termios.tcsetattr(0, termios.TCSADRAIN, self.before)
         if self.master >= 0:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import sys
 import time
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from ..cgroup import group, limits, usage
-from ..errors import Conflict, EngineError, Unsupported
+from ..errors import Conflict, EngineError, NotFound, Unsupported
 from ..runtime import record
 from ..runtime.checks import parse as parse_json
 from .arguments import Flag, number, parse
@@ -24,6 +24,8 @@ _UPDATE = (
     ("cpu-burst", "cpu", "burst"), ("cpu-idle", "cpu", "idle"), ("cpu-rt-period", "cpu", "realtimePeriod"),
     ("cpu-rt-runtime", "cpu", "realtimeRuntime"), ("cpuset-cpus", "cpu", "cpus"), ("cpuset-mems", "cpu", "mems"),
     ("pids-limit", "pids", "limit"), ("blkio-weight", "blockIO", "weight"))
+_LOOK = 0.1
+"""Seconds between two looks whether a container has ended or its memory was short."""
 
 
 def _running(context: Context, name: str, allowed: Tuple[str, ...]) -> record.Record:
@@ -70,9 +72,14 @@ def update(context: Context, arguments: List[str]) -> int:
             raise EngineError("update: the resources are no object")
     else:
         wanted = _from_options(options)
+    wanted.pop("devices", None)  # rules are not changed this way, and so not looked at
     from ..runtime.spec import validate_resources  # pylint: disable=import-outside-toplevel
     validate_resources(wanted)
-    wanted.pop("devices", None)
+    memory = wanted.get("memory") or {}
+    if memory.get("swap") is not None and memory.get("limit") is None:  # it counts both, of which one stays as it is
+        now = group.read(kept.cgroup).memory_max
+        if now is not None and now >= 0:
+            memory["limit"] = now
     try:
         group.update(kept.cgroup, limits.from_oci(wanted))
     except ValueError as error:
@@ -85,32 +92,58 @@ def _from_options(options: Dict[str, Any]) -> Dict[str, Any]:
     for option, member, key in _UPDATE:
         if options[option] not in (None, ""):
             text = options[option]
-            wanted.setdefault(member, {})[key] = text if key in ("cpus", "mems") else number(text, "--" + option)
+            wanted.setdefault(member, {})[key] = text if key in ("cpus", "mems") else \
+                _bytes(text, "--" + option) if member == "memory" else number(text, "--" + option)
     return wanted
 
 
+def _bytes(text: str, option: str) -> int:
+    """An amount such as C(64M) or C(1073741824); units are powers of 1024."""
+    unit = text.lower().rstrip("ib")[-1:]
+    if unit and unit in "kmgtp":
+        return number(text.lower().rstrip("ib")[:-1], option) << 10 * ("kmgtp".index(unit) + 1)
+    return number(text, option)
+
+
 def events(context: Context, arguments: List[str]) -> int:
-    """coracle events: once with C(--stats), else again and again till the container ends."""
+    """coracle events: once with C(--stats), else till the container ends; and when the kernel killed for want of memory."""
     parsed = parse(arguments, (Flag(("stats",), "flag"), Flag(("interval",), default="5s")), "events")
     name = one(parsed.words, "events")
     state_dir = context.state_dir(name)
-    while True:
-        kept = record.load(state_dir)
-        now = record.status(state_dir, kept)
-        if now == "stopped":
-            if parsed.options["stats"]:
-                raise Conflict("container not running: '%s' is stopped" % name)
-            return 0
-        sys.stdout.write(json.dumps({"type": "stats", "id": name, "data": statistics(kept.cgroup)}) + "\n")
-        sys.stdout.flush()
-        if parsed.options["stats"]:
-            return 0
-        time.sleep(_seconds(parsed.options["interval"]))
+    interval, kept = _seconds(parsed.options["interval"]), record.load(state_dir)
+    if record.status(state_dir, kept) == "stopped":
+        raise Conflict("container not running: '%s' is stopped" % name)
+    _tell("stats", name, statistics(kept.cgroup))
+    if parsed.options["stats"]:
+        return 0
+    due, killed = time.monotonic() + interval, group.oom_kills(kept.cgroup)
+    try:
+        while record.status(state_dir, record.load(state_dir)) != "stopped":
+            time.sleep(min(_LOOK, interval))
+            more = group.oom_kills(kept.cgroup)
+            if more > killed:
+                _tell("oom", name)
+            killed = more
+            if time.monotonic() >= due:
+                _tell("stats", name, statistics(kept.cgroup))
+                due += interval
+    except NotFound:
+        pass  # deleted meanwhile
+    return 0
+
+
+def _tell(kind: str, name: str, data: Optional[Dict[str, Any]] = None) -> None:
+    """Print one event."""
+    event: Dict[str, Any] = {"type": kind, "id": name}
+    if data is not None:
+        event["data"] = data
+    sys.stdout.write(json.dumps(event, separators=(",", ":")) + "\n")
+    sys.stdout.flush()
 
 
 def _seconds(text: str) -> float:
     for suffix, factor in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)):
-        if text.endswith(suffix) and text[:-len(suffix)].isdigit() and int(text[:-len(suffix)]) > 0:
+        if text.endswith(suffix) and text[:-len(suffix)].isdecimal() and int(text[:-len(suffix)]) > 0:
             return int(text[:-len(suffix)]) * factor
     raise EngineError("--interval: %r is no duration" % text, "Write it as 5s")
 
@@ -144,13 +177,3 @@ def _block(devices: Dict[str, Any]) -> Dict[str, Any]:
                 if value is not None:
                     rows[target].append({"major": int(major), "minor": int(minor), "op": direction.capitalize(), "value": value})
     return rows
-
-
-def checkpoint(_context: Context, _arguments: List[str]) -> int:
-    """coracle checkpoint: refused."""
-    raise Unsupported("checkpoint is not supported: it needs CRIU, which this runtime does not drive", "Use runc or crun for it")
-
-
-def restore(_context: Context, _arguments: List[str]) -> int:
-    """coracle restore: refused."""
-    raise Unsupported("restore is not supported: it needs CRIU, which this runtime does not drive", "Use runc or crun for it")

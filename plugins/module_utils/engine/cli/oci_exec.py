@@ -14,24 +14,25 @@ from ..runtime import exec as exec_verb
 from ..runtime.checks import parse as parse_json
 from ..store import files
 from .arguments import Flag, parse
-from .oci import Context, complain
+from .oci import Context, filters
 
 _FLAGS = (Flag(("process", "p")), Flag(("tty", "t"), "flag"), Flag(("console-socket",)), Flag(("detach", "d"), "flag"),
           Flag(("pid-file",)), Flag(("user", "u")), Flag(("additional-gids", "g"), "list"), Flag(("cwd",)),
           Flag(("env", "e"), "list"), Flag(("cap", "c"), "list"), Flag(("apparmor",)), Flag(("process-label",)),
           Flag(("no-new-privs",), "flag"), Flag(("preserve-fds",), "number", 0), Flag(("cgroup",), "list"),
-          Flag(("ignore-paused",), "flag"), Flag(("no-subreaper",), "flag"), Flag(("pidfd-socket",)))
+          Flag(("ignore-paused",), "flag"), Flag(("no-subreaper",), "flag"), Flag(("pidfd-socket",)),
+          Flag(("interactive", "i"), "flag"))  # as it always is: standard input is the caller's
 _FAILED = 255
 """The exit status of an exec that could not run its program, as runc's."""
 
 
 def exec_(context: Context, arguments: List[str]) -> int:
     """coracle exec; returns the program's exit status, or 0 at once where it is detached."""
-    parsed = parse(arguments, _FLAGS, "exec")
+    parsed = parse(arguments, _FLAGS, "exec", anywhere=False)
     options, words = parsed.options, parsed.words
     if not words:
         raise EngineError("exec: an id is needed", exit_status=_FAILED)
-    state_dir = context.state_dir(words[0])
+    state_dir = context.existing(words[0])
     try:
         process = _process(state_dir, options, words[1:])
         return _run(context, state_dir, process, options)
@@ -40,6 +41,9 @@ def exec_(context: Context, arguments: List[str]) -> int:
         error.args = ("exec failed: " + error.what,)
         error.what = "exec failed: " + error.what
         raise
+    except OSError as error:
+        raise EngineError("exec failed: %s: %s" % (error.filename, error.strerror) if error.filename else "exec failed: %s" % error,
+                          exit_status=_FAILED) from error
 
 
 def _run(context: Context, state_dir: str, process: Dict[str, Any], options: Dict[str, Any]) -> int:
@@ -55,9 +59,12 @@ def _run(context: Context, state_dir: str, process: Dict[str, Any], options: Dic
             terminal = oci_attend.Terminal()
             socket = terminal.theirs
     started = exec_verb.run(state_dir, process, preserved=options["preserve-fds"] + int(os.environ.get("LISTEN_FDS") or 0),
-                            cgroup=_cgroup(options["cgroup"]), socket=socket)
+                            cgroup=_cgroup(options["cgroup"]), socket=socket, paused=options["ignore-paused"],
+                            filters=filters())
     for warning in started.warnings:
-        complain(warning, context.log, context.log_format, "warning")
+        context.log.write("warning", warning)
+    if options["pidfd-socket"]:
+        console.send(options["pidfd-socket"], b"pidfd", started.pidfd)
     if options["pid-file"]:
         files.write(os.path.abspath(options["pid-file"]), b"%d" % started.pid, 0o644, durable=False)
     if options["detach"]:
@@ -65,12 +72,14 @@ def _run(context: Context, state_dir: str, process: Dict[str, Any], options: Dic
     return oci_attend.attend(started.pid, started.pidfd, terminal)
 
 
-def _cgroup(given: List[str]) -> str:
-    """The group below the container's; C(controller:path) is taken where all controllers name one path."""
-    paths = {each.rpartition(":")[2] for each in given}
-    if len(paths) > 1:
-        raise EngineError("--cgroup: one path for all controllers is supported, not %s" % ", ".join(sorted(paths)))
-    return paths.pop() if paths else ""
+def _cgroup(given: List[str]) -> Dict[str, str]:
+    """The groups below the container's, of C(path) for all hierarchies or C(controller,...:path) for some."""
+    found = {}
+    for each in given:
+        controllers, _colon, path = each.rpartition(":")
+        for controller in controllers.split(","):
+            found[controller] = path
+    return found
 
 
 def _process(state_dir: str, options: Dict[str, Any], args: List[str]) -> Dict[str, Any]:
@@ -100,6 +109,8 @@ def _process(state_dir: str, options: Dict[str, Any], args: List[str]) -> Dict[s
         sets = dict(process.get("capabilities") or {})
         for kind in ("bounding", "effective", "permitted"):  # never inheritable: that would reach into other programs
             sets[kind] = sorted({*(sets.get(kind) or ()), *options["cap"]})
+        if sets.get("inheritable"):
+            sets["ambient"] = sorted({*(sets.get("ambient") or ()), *options["cap"]})
         process["capabilities"] = sets
     if options["no-new-privs"]:
         process["noNewPrivileges"] = True
@@ -118,6 +129,6 @@ def _user(text: str) -> Tuple[int, Optional[int]]:
 
 
 def _id(text: str, option: str) -> int:
-    if not text.isdigit() or len(text) > 10 or int(text) > 2**32 - 2:
+    if not text.isdecimal() or len(text) > 10 or int(text) > 2**32 - 2:
         raise EngineError("--%s: %r is no user or group number" % (option, text), "Give numbers: names are the engine's affair")
     return int(text)

@@ -14,7 +14,7 @@ from ..errors import Conflict, EngineError, NotFound
 from ..kernel import capabilities, commands
 from ..kernel.namespaces import FLAGS
 from ..runtime import mount_options, record
-from ..runtime.spec import HOOKS, VERSION
+from ..runtime.spec import HOOKS, MEMORY_FLAGS, MEMORY_MODES, VERSION
 from ..store import files
 from .arguments import Flag, parse
 from .oci import Context, one
@@ -54,7 +54,7 @@ def list_(context: Context, arguments: List[str]) -> int:
     if options["quiet"]:
         sys.stdout.write("".join(each["id"] + "\n" for each in found))
     elif options["format"] == "json":
-        sys.stdout.write(json.dumps(found or None) + "\n")
+        sys.stdout.write(json.dumps(found or None, separators=(",", ":")) + "\n")
     elif options["format"] == "table":
         rows = [("ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER")] + [
             (each["id"], str(each["pid"]), each["status"], each["bundle"], each["created"], "root") for each in found]
@@ -72,7 +72,7 @@ def table(rows: List[Any]) -> str:
 
 def ps(context: Context, arguments: List[str]) -> int:
     """coracle ps."""
-    parsed = parse(arguments, (_FORMAT,), "ps")
+    parsed = parse(arguments, (_FORMAT,), "ps", anywhere=False)
     if not parsed.words:
         raise EngineError("ps: an id is needed")
     kept = record.load(context.state_dir(parsed.words[0]))
@@ -82,7 +82,7 @@ def ps(context: Context, arguments: List[str]) -> int:
     else:
         pids = [kept.pid]
     if parsed.options["format"] == "json":
-        sys.stdout.write(json.dumps(pids) + "\n")
+        sys.stdout.write(json.dumps(pids, separators=(",", ":")) + "\n")
         return 0
     if parsed.options["format"] != "table":
         raise EngineError("invalid format option %r" % parsed.options["format"], "It is table or json")
@@ -112,7 +112,9 @@ def spec(_context: Context, arguments: List[str]) -> int:
 
 
 def example(rootless: bool) -> Dict[str, Any]:
-    """A configuration to begin with, as runc's: a shell, few rights, its own namespaces."""
+    """A configuration to begin with, as runc's: a shell, few rights, its own namespaces; of cgroups on v2 alone."""
+    from ..cgroup import hierarchy  # pylint: disable=import-outside-toplevel
+    cgroup = ("cgroup",) if hierarchy.discover().kind == "v2" else ()
     few = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]
     quiet = ["nosuid", "noexec", "nodev"]
     config: Dict[str, Any] = {
@@ -137,7 +139,7 @@ def example(rootless: bool) -> Dict[str, Any]:
             {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": quiet + ["relatime", "ro"]}],
         "linux": {
             "resources": {"devices": [{"allow": False, "access": "rwm"}]},
-            "namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount", "cgroup")
+            "namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount") + cgroup
                            + (("user",) if rootless else ("network",))],
             "maskedPaths": ["/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
                             "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/sys/firmware", "/proc/scsi"],
@@ -169,12 +171,13 @@ def description() -> Dict[str, Any]:
         "linux": {
             "namespaces": sorted(FLAGS),
             "capabilities": list(capabilities.NAMES),
-            "cgroup": {"v1": True, "v2": True, "systemd": False, "systemdUser": False, "rdma": True},
+            "cgroup": {"v1": True, "v2": True, "systemd": True, "systemdUser": False, "rdma": True},
             "seccomp": {"enabled": True, "actions": syscall_filter.actions(), "operators": syscall_filter.operators(),
                         "archs": sorted(syscall_filter.ARCHITECTURES), "knownFlags": syscall_filter.flags(),
                         "supportedFlags": syscall_filter.flags()},
             "apparmor": {"enabled": True}, "selinux": {"enabled": True}, "intelRdt": {"enabled": False},
-            "memoryPolicy": {}, "mountExtensions": {"idmap": {"enabled": True}}, "netDevices": {"enabled": False},
+            "memoryPolicy": {"modes": sorted(MEMORY_MODES), "flags": sorted(MEMORY_FLAGS)},
+            "mountExtensions": {"idmap": {"enabled": True}}, "netDevices": {"enabled": True},
         },
         "potentiallyUnsafeConfigAnnotations": [],
     }

@@ -10,17 +10,19 @@ import signal
 from typing import Any, Dict, List, Optional
 
 from ..errors import Conflict, EngineError, NotFound
+from ..instance import CGROUP_ROOT
 from ..runtime import create as create_verb
 from ..runtime import delete as delete_verb
 from ..runtime import kill as kill_verb
-from ..runtime import record, spec
+from ..runtime import record, rootless, spec
 from ..runtime import start as start_verb
 from ..store import files
 from .arguments import Flag, parse
-from .oci import Context, complain, one
+from .oci import Context, filters, one
 
 _CREATE = (Flag(("bundle", "b"), default="."), Flag(("console-socket",)), Flag(("pid-file",)), Flag(("pidfd-socket",)),
-           Flag(("preserve-fds",), "number", 0), Flag(("no-pivot",), "flag"), Flag(("no-new-keyring",), "flag"))
+           Flag(("preserve-fds",), "number", 0), Flag(("no-pivot",), "flag"), Flag(("no-new-keyring",), "flag"),
+           Flag(("config", "f"), default="config.json"))
 _RUN = _CREATE + (Flag(("detach", "d"), "flag"), Flag(("keep",), "flag"), Flag(("no-subreaper",), "flag"))
 
 
@@ -36,7 +38,7 @@ def start(context: Context, arguments: List[str]) -> int:
     """coracle start."""
     name = one(parse(arguments, (), "start").words, "start")
     for warning in start_verb.start(context.state_dir(name)):
-        complain(warning, context.log, context.log_format, "warning")
+        context.log.write("warning", warning)
     return 0
 
 
@@ -50,7 +52,7 @@ def run(context: Context, arguments: List[str]) -> int:
         _after_start(context, made)
         return 0
     from . import oci_attend  # pylint: disable=import-outside-toplevel
-    config = _read(options["bundle"])
+    config = read_config(options)
     terminal = oci_attend.Terminal() if config["process"].get("terminal") and not options["console-socket"] else None
     made = _make(context, name, options, wait=False, config=config, console=terminal.theirs if terminal else None)
     _after_start(context, made)
@@ -62,13 +64,21 @@ def run(context: Context, arguments: List[str]) -> int:
 
 def _after_start(context: Context, made: create_verb.Created) -> None:
     for warning in start_verb.poststart(made.state_dir, made.record):
-        complain(warning, context.log, context.log_format, "warning")
+        context.log.write("warning", warning)
 
 
-def _read(bundle: str) -> Dict[str, Any]:
-    config, _content = spec.read(bundle)
+def read_config(options: Dict[str, Any]) -> Dict[str, Any]:
+    """The configuration of a bundle.
+
+    Raises:
+        Invalid: It breaks the specification.
+        EngineError: It cannot be read, or has no process.
+    """
+    config, _content = spec.read(options["bundle"], options.get("config") or record.CONFIG)
     if not config.get("process"):
         raise EngineError("process: is missing")
+    if os.environ.get("LISTEN_FDS"):  # sockets that systemd has opened (sd_listen_fds(3))
+        config["process"].setdefault("env", []).extend(("LISTEN_FDS=" + os.environ["LISTEN_FDS"], "LISTEN_PID=1"))
     return config
 
 
@@ -78,63 +88,89 @@ def _make(context: Context, name: str, options: Dict[str, Any], wait: bool, conf
     if os.path.lexists(os.path.join(state_dir, record.FILE)):
         raise Conflict("container with id exists: '%s'" % name, "Delete it first, or choose another name")
     if config is None:
-        config = _read(options["bundle"])
+        config = read_config(options)
     if options["console-socket"]:
-        from ..runtime import console as terminals  # pylint: disable=import-outside-toplevel
-        try:
-            console = terminals.connect(options["console-socket"])
-        except OSError as error:
-            raise EngineError("console socket %s: %s" % (options["console-socket"], error.strerror)) from error
+        console = connect(options["console-socket"])
     files.make_folder(context.root)
+    cgroup = cgroup_of(context, name, (config.get("linux") or {}).get("cgroupsPath") or "")
+    if rootless.limited():
+        cgroup = rootless.cgroup(name, cgroup, context.systemd_cgroup)
+        if not cgroup:
+            rootless.without_cgroup(config)
     made = create_verb.create(
         options["bundle"], state_dir, config, identity=name, wait=wait, console=console,
-        cgroup=cgroup_of(context, name, (config.get("linux") or {}).get("cgroupsPath") or ""),
+        cgroup=cgroup, systemd=context.systemd_cgroup and not rootless.limited(),
         preserved=options["preserve-fds"] + int(os.environ.get("LISTEN_FDS") or 0), pivot=not options["no-pivot"],
-        keyring=not options["no-new-keyring"])
+        filters=filters(), keyring=not options["no-new-keyring"])
     if console is not None:
         console.close()
-    for warning in made.warnings:
-        complain(warning, context.log, context.log_format, "warning")
-    if options["pid-file"]:
-        try:
-            files.write(os.path.abspath(options["pid-file"]), b"%d" % made.pid, 0o644, durable=False)
-        except OSError:
-            delete_verb.delete(state_dir, force=True)
-            raise
+    announce(context, options, made)
     return made
+
+
+def connect(path: str) -> Any:
+    """A connection to the socket that is to get a terminal.
+
+    Raises:
+        EngineError: Nobody listens there.
+    """
+    from ..runtime import console as terminals  # pylint: disable=import-outside-toplevel
+    try:
+        return terminals.connect(path)
+    except OSError as error:
+        raise EngineError("console socket %s: %s" % (path, error.strerror)) from error
+
+
+def announce(context: Context, options: Dict[str, Any], made: create_verb.Created) -> None:
+    """Tell the caller of a new container: its warnings, and its process in the file or through the socket that it named.
+
+    Raises:
+        OSError: It could not be told; the container is gone.
+    """
+    for warning in made.warnings:
+        context.log.write("warning", warning)
+    try:
+        if options.get("pidfd-socket"):
+            from ..runtime import console as terminals  # pylint: disable=import-outside-toplevel
+            terminals.send(options["pidfd-socket"], b"pidfd", made.pidfd)
+        if options["pid-file"]:
+            files.write(os.path.abspath(options["pid-file"]), b"%d" % made.pid, 0o644, durable=False)
+    except OSError:
+        delete_verb.delete(made.state_dir, force=True)
+        raise
 
 
 def cgroup_of(context: Context, name: str, path: str) -> str:
     """A container's cgroup, absolute below each hierarchy.
 
-    With C(--systemd-cgroup) the path has systemd's form C(SLICE:PREFIX:NAME); the group is made at the place where
-    systemd would put that scope. A relative path is below C(/coracle).
+    With C(--systemd-cgroup) the path has systemd's form C(SLICE:PREFIX:NAME), and stands for the scope C(PREFIX-NAME.scope), or
+    the slice C(NAME), which systemd then starts. A relative path is below C(/coracle).
+
+    Raises:
+        EngineError: It has not that form, or a C(..) in it, which would lead elsewhere.
     """
-    if context.systemd_cgroup and path.count(":") == 2:
+    if ".." in path.replace(":", "/").split("/"):
+        raise EngineError("linux.cgroupsPath: %r has '..' in it" % path[:200], "Give a path without", path="linux.cgroupsPath")
+    if context.systemd_cgroup and not path:
+        path = "system.slice:coracle:" + name
+    if context.systemd_cgroup:
+        if path.count(":") != 2:
+            raise EngineError("linux.cgroupsPath: %r is not of the form SLICE:PREFIX:NAME, which --systemd-cgroup expects" % path,
+                              "Write it so, or leave out --systemd-cgroup")
         slice_name, prefix, scope = path.split(":")
-        return "%s/%s" % (slice_path(slice_name or "system.slice"),
-                          scope if scope.endswith(".slice") else "%s-%s.scope" % (prefix, scope) if prefix else scope + ".scope")
+        from ..cgroup import systemd  # pylint: disable=import-outside-toplevel
+        if scope.endswith(".slice"):
+            return systemd.place(scope)
+        return systemd.place("%s-%s.scope" % (prefix, scope) if prefix else scope + ".scope", slice_name or "system.slice")
     if path.startswith("/"):
         return os.path.normpath(path)
-    return os.path.normpath("/coracle/" + (path or name))
-
-
-def slice_path(name: str) -> str:
-    """The folder of a slice: C(a-b.slice) lies in C(a.slice) (systemd.slice(5))."""
-    if name in ("-.slice", "-"):
-        return ""
-    stem = name[:-len(".slice")] if name.endswith(".slice") else name
-    parts = stem.split("-")
-    return "".join("/%s.slice" % "-".join(parts[:count]) for count in range(1, len(parts) + 1))
+    return os.path.normpath(CGROUP_ROOT + "/" + (path or name))
 
 
 def kill(context: Context, arguments: List[str]) -> int:
     """coracle kill."""
     parsed = parse(arguments, (Flag(("all", "a"), "flag"),), "kill")
     words = parsed.words
-    if "--all" in words or "-a" in words:
-        parsed.options["all"] = True
-        words = [each for each in words if each not in ("--all", "-a")]
     if len(words) not in (1, 2):
         raise EngineError("kill: an id and a signal are needed")
     kill_verb.kill(context.state_dir(words[0]), signal_number(words[1] if len(words) > 1 else "SIGTERM"),
@@ -148,17 +184,14 @@ def signal_number(text: str) -> int:
     Raises:
         EngineError: There is no such signal.
     """
-    if text.isdigit():
-        if 0 < int(text) < signal.NSIG:
+    if text.isdecimal():
+        if 0 <= int(text) < signal.NSIG:
             return int(text)
     else:
         name, plus, more = text.upper().partition("+")
         name = name if name.startswith("SIG") else "SIG" + name
-        try:
-            base = int(signal.Signals[name])
-        except KeyError:
-            base = 0
-        if base and (not plus or more.isdigit() and base + int(more) < signal.NSIG):
+        base = 0 if name.startswith("SIG_") else int(getattr(signal, name, 0))
+        if base and (not plus or more.isdecimal() and base + int(more) < signal.NSIG):
             return base + int(more or 0)
     raise EngineError("unknown signal %r" % text, "Give a name such as TERM, or a number")
 
@@ -166,14 +199,13 @@ def signal_number(text: str) -> int:
 def delete(context: Context, arguments: List[str]) -> int:
     """coracle delete."""
     parsed = parse(arguments, (Flag(("force", "f"), "flag"),), "delete")
-    words = [each for each in parsed.words if each not in ("--force", "-f")]
-    force = parsed.options["force"] or len(words) != len(parsed.words)
+    words, force = parsed.words, parsed.options["force"]
     if not words:
         raise EngineError("delete: an id is needed")
     for name in words:
         try:
             for warning in delete_verb.delete(context.state_dir(name), force):
-                complain(warning, context.log, context.log_format, "warning")
+                context.log.write("warning", warning)
         except NotFound:
             if not force:
                 raise

@@ -15,6 +15,8 @@ from typing import Dict, List, Optional
 from ..errors import KernelError
 
 _CHUNK = 65536
+V1_ENDLESS = (2 ** 63 - 1) // 65536 * 65536
+"""From here on a memory limit of v1 is none; the kernel's figure is 2**63 - 1 less a part of a page."""
 
 
 def read(path: str) -> str:
@@ -92,6 +94,16 @@ def nested(path: str) -> Dict[str, Dict[str, str]]:
         if key:
             found[key] = dict(part.split("=", 1) for part in rest.split() if "=" in part)
     return found
+
+
+def pressure(path: str) -> Optional[Dict[str, Dict[str, float]]]:
+    """A pressure file (Documentation/accounting/psi.rst): C(some) and C(full) to C(avg10), C(avg60), C(avg300), which are
+    per cent, and C(total_us); C(None) where the kernel does not tell."""
+    rows = nested(path)
+    if not rows:
+        return None
+    return {kind: {"total_us" if key == "total" else key: int(value) if key == "total" else float(value)
+                   for key, value in row.items()} for kind, row in rows.items()}
 
 
 def words(path: str) -> List[str]:

@@ -21,7 +21,7 @@ from .syscalls import call, number
 PIDFD = 0x00001000
 PARENT = 0x00008000
 INTO_CGROUP = 0x200000000
-_SIGCHLD = 17
+SIGCHLD = 17
 _SIZE = 88  # struct clone_args up to and with cgroup (CLONE_ARGS_SIZE_VER2)
 
 _syscall = ctypes.PyDLL(None, use_errno=True).syscall
@@ -45,7 +45,7 @@ class Child(NamedTuple):
     pidfd: int
 
 
-def clone(flags: int = 0, cgroup: Optional[int] = None) -> Child:
+def clone(flags: int = 0, cgroup: Optional[int] = None, alone: bool = False) -> Child:
     """Make a child process; returns twice, as fork(2) does.
 
     A process with other threads first forks by way of the C library, which sees to it that no lock of its allocator
@@ -54,16 +54,17 @@ def clone(flags: int = 0, cgroup: Optional[int] = None) -> Child:
     Args:
         flags: CLONE_NEW* and C(PARENT); CLONE_PIDFD is added.
         cgroup: Descriptor of a cgroup v2 folder in which the child is to begin.
+        alone: Whether the caller is known to have one thread, so that /proc is not asked: it may be a container's.
 
     Raises:
         KernelError: EPERM, EINVAL for a namespace that the kernel lacks, EAGAIN, ...
     """
-    if not flags & PARENT and os.stat("/proc/self/task").st_nlink > 3:  # its links are . and .. and one for each thread
+    if not flags & PARENT and not alone and os.stat("/proc/self/task").st_nlink > 3:  # its links are . and .. and one for each thread
         return _from_one_thread(flags, cgroup)
     pidfd = ctypes.c_int(-1)
     flags |= PIDFD | (INTO_CGROUP if cgroup is not None else 0)
     # CLONE_PARENT takes the exit signal of the caller and refuses one of its own.
-    exit_signal = 0 if flags & PARENT else _SIGCHLD
+    exit_signal = 0 if flags & PARENT else SIGCHLD
     arguments = struct.pack("<11Q", flags, ctypes.addressof(pidfd), 0, 0, exit_signal, 0, 0, 0, 0, 0, cgroup or 0)
     clone3 = ctypes.c_long(number("clone3"))
     size = ctypes.c_size_t(_SIZE)

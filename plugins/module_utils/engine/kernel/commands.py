@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
-from typing import Dict, List, NamedTuple, Optional, Sequence
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence
 
+MOST = 16 << 20
+"""Bytes of each output of a program that are kept; what it writes beyond is read and forgotten."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -17,7 +20,7 @@ class Outcome(NamedTuple):
 
     Attributes:
         status: Its exit status, or minus the signal that ended it.
-        stdout, stderr: All that it wrote.
+        stdout, stderr: What it wrote, at most C(MOST) bytes of each.
     """
 
     status: int
@@ -34,25 +37,53 @@ def find(name: str) -> Optional[str]:
     return None
 
 
-def run(arguments: Sequence[str], stdin: bytes = b"") -> Outcome:
-    """Run a program to its end; C(arguments[0]) is its absolute path."""
+def run(arguments: Sequence[str], stdin: bytes = b"", environment: Optional[Mapping[str, str]] = None) -> Outcome:
+    """Run a program to its end; C(arguments[0]) is its absolute path.
+
+    Args:
+        environment: What the program sees besides C(PATH) and C(LC_ALL), which are always ours.
+    """
     pipes = [os.pipe(), os.pipe(), os.pipe()]
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.dup2(pipes[0][0], 0)
-            os.dup2(pipes[1][1], 1)
-            os.dup2(pipes[2][1], 2)
-            os.closerange(3, 1 << 16)
-            os.execve(arguments[0], list(arguments), {"PATH": _PATH, "LC_ALL": "C.UTF-8"})
-        finally:
-            os._exit(127)
+    pid = start(arguments, (pipes[0][0], pipes[1][1], pipes[2][1]), environment)
     for handle in (pipes[0][0], pipes[1][1], pipes[2][1]):
         os.close(handle)
     collected = _exchange(pipes[0][1], pipes[1][0], pipes[2][0], stdin)
+    return Outcome(status_of(pid), collected[0], collected[1])
+
+
+def call(arguments: Sequence[str], stdio: Sequence[int], environment: Optional[Mapping[str, str]] = None) -> int:
+    """Run a program to its end on streams of the caller; its exit status, or minus the signal that ended it.
+
+    Args:
+        stdio: Descriptors that become its 0, 1 and 2.
+        environment: As for C(run).
+    """
+    return status_of(start(arguments, stdio, environment))
+
+
+def start(arguments: Sequence[str], handles: Sequence[int], environment: Optional[Mapping[str, str]] = None) -> int:
+    """Start a program; its process is a child of the caller.
+
+    Args:
+        handles: Descriptors that become its 0, 1, 2 and so on; it has no others.
+        environment: As for C(run).
+    """
+    pid = os.fork()
+    if pid == 0:
+        try:
+            for number, handle in enumerate([fcntl.fcntl(each, fcntl.F_DUPFD, len(handles)) for each in handles]):
+                os.dup2(handle, number)
+            os.closerange(len(handles), 1 << 16)
+            os.execve(arguments[0], list(arguments), {**(environment or {}), "PATH": _PATH, "LC_ALL": "C.UTF-8"})
+        finally:
+            os._exit(127)
+    return pid
+
+
+def status_of(pid: int) -> int:
+    """Wait for a child's end: its exit status, or minus the signal that ended it."""
     status = os.waitpid(pid, 0)[1]
-    code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
-    return Outcome(code, collected[0], collected[1])
+    return os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
 
 
 def _exchange(inward: int, out: int, err: int, stdin: bytes) -> List[bytes]:
@@ -62,6 +93,7 @@ def _exchange(inward: int, out: int, err: int, stdin: bytes) -> List[bytes]:
     for handle, events in ((inward, select.POLLOUT), (out, select.POLLIN), (err, select.POLLIN)):
         poller.register(handle, events)
     gathered: Dict[int, List[bytes]] = {out: [], err: []}
+    room = {out: MOST, err: MOST}
     left = memoryview(stdin)
     opened = {inward, out, err}
     while opened:
@@ -75,7 +107,9 @@ def _exchange(inward: int, out: int, err: int, stdin: bytes) -> List[bytes]:
                     done = True
             else:
                 chunk = os.read(handle, 1 << 16)
-                gathered[handle].append(chunk)
+                if room[handle] > 0:
+                    gathered[handle].append(chunk[:room[handle]])
+                    room[handle] -= len(chunk)
                 done = not chunk
             if done:
                 poller.unregister(handle)

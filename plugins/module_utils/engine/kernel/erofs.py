@@ -21,6 +21,7 @@ import struct
 from typing import BinaryIO, Dict, Iterator, List, Optional, Tuple
 
 from ..errors import Unsupported
+from .writeback import Writeback
 
 BLOCK = 4096
 _MAGIC = 0xE0F5E1E2
@@ -84,6 +85,7 @@ class Writer:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
+        self._writeback = Writeback(stream.fileno())
         self._stream.write(bytes(BLOCK))
         self._block = 1
         self._pending: List[bytes] = []
@@ -230,6 +232,7 @@ class Writer:
                     rest = b"".join(pieces)[done:]
                     pieces = [rest]
             self._pending, self._pending_size = [], 0
+            self._writeback.reached(self._stream.tell())
 
 
 def _walk(root: Inode) -> Iterator[Inode]:

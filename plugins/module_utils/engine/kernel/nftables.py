@@ -10,18 +10,36 @@ be loaded, the nft program does.
 from __future__ import annotations
 
 import ctypes
+import errno
+import os
 import struct
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..errors import EngineError, Unsupported
 from . import commands, namespaces
-from .netlink import NETFILTER, NLM_F_REQUEST, Message, Socket, attributes
+from .netlink import NETFILTER, NLM_F_REQUEST, Message, Socket, attribute, attributes
+from .netlink import text as text_of
 from .syscalls import library
 
 _NFNL_MSG_GETGEN = (10 << 8) | 16  # NFNL_SUBSYS_NFTABLES, NFT_MSG_GETGEN
 _NFTA_GEN_ID = 1
+_NFT_MSG_GETTABLE, _NFTA_TABLE_NAME = (10 << 8) | 1, 1
+_NFNL_MSG_NEWCHAIN, _NFNL_MSG_GETCHAIN = (10 << 8) | 3, (10 << 8) | 4
+_NFTA_CHAIN_TABLE, _NFTA_CHAIN_NAME, _NFTA_CHAIN_HOOK = 1, 3, 4
+_NFTA_HOOK_HOOKNUM = 1
+_FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}  # NFPROTO_*
+_HOOKS = ("prerouting", "input", "forward", "output", "postrouting", "ingress")
 _OUTPUT_JSON = 1 << 4
 _REMEDY = "Install the package that holds libnftables.so.1 or nft (nftables)"
+
+
+class BaseChain(NamedTuple):
+    """A chain that packets go through by a hook of the kernel."""
+
+    family: str
+    table: str
+    name: str
+    hook: str
 
 
 class NftablesError(EngineError):
@@ -58,9 +76,9 @@ class _Library:
         return int(status), output.decode("utf-8", "replace"), complaints.decode("utf-8", "replace")
 
 
-_contexts: Dict[str, Any] = {}
-"""One context per network namespace: closing one makes the kernel wait for a grace period (10 ms)."""
-_sockets: Dict[str, Socket] = {}
+_contexts: Dict[Tuple[int, str], Any] = {}
+"""One context per process and network namespace: closing one makes the kernel wait for a grace period (10 ms)."""
+_sockets: Dict[Tuple[int, str], Socket] = {}
 """Likewise."""
 _loaded: Any = False
 
@@ -93,18 +111,53 @@ def list_table(family: str, name: str, as_json: bool = False) -> Optional[str]:
 
 def generation() -> int:
     """A number that every change of any rule in this network namespace raises (NFT_MSG_GETGEN)."""
-    here = namespaces.identity("/proc/thread-self/ns/net")
-    if here not in _sockets:
-        _sockets[here] = Socket(NETFILTER)
-    reply = _sockets[here].get(Message(_NFNL_MSG_GETGEN, NLM_F_REQUEST, struct.pack("=BBH", 0, 0, 0),
-                                       "read the generation of nftables"))
+    reply = _socket().get(Message(_NFNL_MSG_GETGEN, NLM_F_REQUEST, struct.pack("=BBH", 0, 0, 0),
+                                  "read the generation of nftables"))
     value = attributes(reply.body, 4).get(_NFTA_GEN_ID, b"") if reply is not None else b""
     return int.from_bytes(value, "big")
+
+
+def exists(family: str, name: str) -> bool:
+    """Whether there is a table of this name (NFT_MSG_GETTABLE)."""
+    number_of = {text: number for number, text in _FAMILIES.items()}[family]
+    return _socket().get(Message(_NFT_MSG_GETTABLE, NLM_F_REQUEST, struct.pack("=BBH", number_of, 0, 0) + attribute(_NFTA_TABLE_NAME, name),
+                                 "look for the table '%s'" % name, (errno.ENOENT,))) is not None
+
+
+def forget() -> None:
+    """Let go of what was opened, for a fork that shares it."""
+    _sockets.clear()
+    _contexts.clear()
+
+
+def base_chains() -> List[BaseChain]:
+    """The base chains of all tables of this network namespace (NFT_MSG_GETCHAIN), without their rules."""
+    found = []
+    for reply in _socket().dump(_NFNL_MSG_GETCHAIN, struct.pack("=BBH", 0, 0, 0), "list the chains of nftables"):
+        values = attributes(reply.body, 4)
+        hook = attributes(values.get(_NFTA_CHAIN_HOOK, b"")).get(_NFTA_HOOK_HOOKNUM)
+        if reply.kind == _NFNL_MSG_NEWCHAIN and hook is not None:
+            found.append(BaseChain(_FAMILIES.get(reply.body[0], ""), text_of(values.get(_NFTA_CHAIN_TABLE)),
+                                   text_of(values.get(_NFTA_CHAIN_NAME)), _HOOKS[int.from_bytes(hook, "big")]))
+    return found
 
 
 def available() -> bool:
     """Whether the host has the library or the program."""
     return _library() is not None or commands.find("nft") is not None
+
+
+def _socket() -> Socket:
+    """The socket to the nftables of this network namespace."""
+    here = _here()
+    if here not in _sockets:
+        _sockets[here] = Socket(NETFILTER)
+    return _sockets[here]
+
+
+def _here() -> Tuple[int, str]:
+    # A fork has its own: two that list at once on a shared socket are refused (EBUSY), or get each other's answers.
+    return os.getpid(), namespaces.identity("/proc/thread-self/ns/net")
 
 
 def _library() -> Optional[ctypes.CDLL]:
@@ -118,7 +171,7 @@ def _run(text: str, check: bool, as_json: bool) -> Tuple[int, str, str]:
     loaded = _library()
     if loaded is None:
         return _program(text, check, as_json)
-    here = namespaces.identity("/proc/thread-self/ns/net")
+    here = _here()
     if here not in _contexts:
         _contexts[here] = _Library(loaded)
     status, output, complaints = _contexts[here].run(text, check, as_json)

@@ -13,7 +13,7 @@ import ctypes
 import errno
 import os
 import stat
-from typing import List, Tuple
+from typing import List, Optional, Tuple, Type, TypeVar
 
 from ..errors import KernelError
 from .syscalls import call
@@ -22,6 +22,8 @@ RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10
+_MOST_LINKS = 40
+_Root = TypeVar("_Root", bound="Root")
 
 
 class _OpenHow(ctypes.Structure):
@@ -52,7 +54,7 @@ class Root:
         self.handle = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
     @classmethod
-    def of(cls, handle: int, path: str) -> Root:
+    def of(cls: Type[_Root], handle: int, path: str) -> _Root:
         """A root whose descriptor is open already; C(path) is for errors alone."""
         root = cls.__new__(cls)
         root.path, root.handle = path, handle
@@ -76,22 +78,41 @@ class Root:
             raise
         return True
 
-    def make_folders(self, path: str, mode: int = 0o755) -> int:
-        """Create a folder and its parents where missing, beneath the root; return its descriptor (O_PATH)."""
+    def make_folders(self, path: str, mode: int = 0o755, resolve: int = RESOLVE_IN_ROOT) -> int:
+        """Create a folder and its parents where missing, beneath the root; return its descriptor (O_PATH).
+
+        What a link leads to is made where it is inside the root.
+
+        Args:
+            resolve: RESOLVE_*; with RESOLVE_NO_SYMLINKS a link on the way is ELOOP.
+        """
         here = os.dup(self.handle)
         done: List[str] = []
+        rest = _parts(path)[::-1]
+        links = _MOST_LINKS
         try:
-            for part in _parts(path):
-                done.append(part)
+            while rest:
+                done.append(rest.pop())
                 try:
-                    following = self.open("/".join(done), os.O_PATH | os.O_DIRECTORY)
+                    following = open_beneath(self.handle, "/".join(done), os.O_PATH | os.O_DIRECTORY, resolve=resolve)
                 except KernelError as error:
                     if error.errno != errno.ENOENT:
                         raise
-                    # Not there: either missing, or a link whose target is missing. mkdirat refuses to follow a link.
-                    os.mkdir(part, mode, dir_fd=here)
-                    following = open_beneath(here, part, os.O_PATH | os.O_DIRECTORY,
-                                             resolve=RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
+                    part = done.pop()
+                    target = _link_target(part, here)
+                    if target is not None:
+                        links -= 1
+                        if links < 0:
+                            raise KernelError("open", errno.ELOOP, path) from error
+                        rest += _parts(target)[::-1]
+                        if not target.startswith("/"):
+                            continue
+                        following, done = os.dup(self.handle), []
+                    else:  # mkdirat follows no link, should one have come meanwhile
+                        os.mkdir(part, mode, dir_fd=here)
+                        following = open_beneath(here, part, os.O_PATH | os.O_DIRECTORY,
+                                                 resolve=RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
+                        done.append(part)
                 os.close(here)
                 here = following
         except BaseException:
@@ -101,20 +122,28 @@ class Root:
 
     def make_file(self, path: str, mode: int = 0o644) -> int:
         """Create an empty file and its missing parents unless something is there; return its descriptor (O_PATH)."""
-        folder, name = _split(path)
-        parent = self.make_folders(folder)
-        try:
+        for _link in range(_MOST_LINKS):
+            folder, name = _split(path)
+            parent = self.make_folders(folder)
             try:
-                os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC,
-                                 mode, dir_fd=parent))
-            except FileExistsError:
-                pass
-        finally:
-            os.close(parent)
-        return self.open(path)
+                try:
+                    os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC,
+                                     mode, dir_fd=parent))
+                except FileExistsError:
+                    pass
+                target = _link_target(name, parent)
+            finally:
+                os.close(parent)
+            try:
+                return self.open(path)
+            except KernelError as error:
+                if error.errno != errno.ENOENT or target is None:
+                    raise
+            path = target if target.startswith("/") else folder + "/" + target
+        raise KernelError("open", errno.ELOOP, path)
 
-    def read(self, path: str, limit: int) -> bytes:
-        """The content of a regular file, at most C(limit) bytes of it; never waits on a FIFO or device.
+    def open_file(self, path: str) -> int:
+        """Open a regular file for reading; never waits on a FIFO.
 
         Raises:
             KernelError: EINVAL where it is no regular file; ENOENT and so on as the kernel says.
@@ -123,8 +152,46 @@ class Root:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             os.close(handle)
             raise KernelError("read", errno.EINVAL, "%s (no regular file)" % path)
+        return handle
+
+    def read(self, path: str, limit: int) -> bytes:
+        """The content of a regular file, at most C(limit) bytes of it; never waits on a FIFO or device.
+
+        Raises:
+            KernelError: EINVAL where it is no regular file; ENOENT and so on as the kernel says.
+        """
+        handle = self.open_file(path)
         with os.fdopen(handle, "rb") as stream:
-            return stream.read(limit)
+            content = stream.read(limit)
+        if content is None:  # a file of a pseudo file system that has nothing to say now
+            raise KernelError("read", errno.EAGAIN, path)
+        return content
+
+
+class Seen(Root):
+    """A root that the host looks into, where no cgroup keeps it from devices that somebody inside may have made."""
+
+    def open_file(self, path: str, resolve: int = RESOLVE_IN_ROOT) -> int:
+        """Open a regular file for reading. Nothing else is opened, not even for a moment: to open a device may be to act on it.
+
+        Args:
+            resolve: RESOLVE_*; with RESOLVE_NO_SYMLINKS a link is no regular file.
+        """
+        found = open_beneath(self.handle, path, os.O_PATH | (os.O_NOFOLLOW if resolve & RESOLVE_NO_SYMLINKS else 0), 0, resolve)
+        try:
+            if not stat.S_ISREG(os.fstat(found).st_mode):
+                raise KernelError("read", errno.EINVAL, "%s (no regular file)" % path)
+            return os.open("/proc/self/fd/%d" % found, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        finally:
+            os.close(found)
+
+
+def _link_target(name: str, folder: int) -> Optional[str]:
+    """Where a link leads to, or C(None) where there is no link of this name."""
+    try:
+        return os.readlink(name, dir_fd=folder)
+    except OSError:
+        return None
 
 
 def _parts(path: str) -> List[str]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from typing import List, NamedTuple, Optional, Tuple
+from typing import Iterator, List, NamedTuple, Optional, Tuple
 
 from .netlink import (
     NLM_F_CREATE,
@@ -33,16 +33,21 @@ RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH = 28, 29, 30
 
 IFF_UP = 1
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 10, 18
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_QDISC, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 5, 6, 10, 18
 IFLA_IFALIAS, IFLA_AF_SPEC, IFLA_NET_NS_FD, IFLA_EXT_MASK, IFLA_LINK_NETNSID = 20, 26, 28, 29, 37
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 IFLA_INET6_ADDR_GEN_MODE = 8
 _ADDR_GEN_NONE = 1
 VETH_INFO_PEER = 1
 IFLA_BRPORT_MODE = 4
+IFLA_BR_NF_CALL_IPTABLES, IFLA_BR_NF_CALL_IP6TABLES = 36, 37
+IFLA_BRPORT_ISOLATED = 33
+_CHILD_MODE = 1  # IFLA_MACVLAN_MODE, IFLA_IPVLAN_MODE
+_CHILD_MODES = {"macvlan": {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8}, "ipvlan": {"l2": 0, "l3": 1, "l3s": 2}}
 IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_FLAGS = 1, 2, 4, 8
-IFA_F_NODAD = 0x02
-RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_TABLE = 1, 4, 5, 6, 15
+IFA_F_NODAD, IFA_F_PERMANENT = 0x02, 0x80
+RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_TABLE = 1, 4, 5, 6, 7, 15
+RTNH_F_ONLINK = 4
 RT_TABLE_MAIN = 254
 RTPROT_KERNEL, RTPROT_BOOT, RTPROT_STATIC = 2, 3, 4
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
@@ -70,6 +75,9 @@ class Link(NamedTuple):
         master: Index of the bridge that it is a port of, or 0.
         alias: Free text for people.
         hairpin: Whether, as a bridge port, it may send a frame back where it came from.
+        isolated: Whether, as a bridge port, it exchanges no frames with other ports that are so too.
+        parent: Index of the link that it is a child of, in that link's namespace, or 0.
+        qdisc: The kind of the queueing discipline at its root, such as C(noqueue).
     """
 
     ifindex: int
@@ -81,6 +89,9 @@ class Link(NamedTuple):
     master: int
     alias: str
     hairpin: bool
+    isolated: bool = False
+    parent: int = 0
+    qdisc: str = ""
 
 
 class Address(NamedTuple):
@@ -140,6 +151,27 @@ def new_veth(name: str, peer: str, peer_netns: int, peer_mac: str, mtu: int, mas
     return Message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body, "create link '%s' with peer '%s'" % (name, peer))
 
 
+def new_child(name: str, kind: str, parent: int, mode: str, netns: Optional[int] = None, mac: str = "",
+              mtu: int = 0) -> Message:
+    """Create a macvlan or ipvlan, switched off; ip-link(8).
+
+    Args:
+        parent: Index of the link that it is a child of; 0 names none, which no kernel takes that knows the kind.
+        mode: As C(ip link) calls it.
+        netns: The namespace of a descriptor, in which it is born; else this one.
+        mac: Not with ipvlan, which has its parent's.
+    """
+    body = _IFINFO.pack(0, 0, 0, 0, 0) + attribute(IFLA_IFNAME, name) + (attribute(IFLA_LINK, parent) if parent else b"")
+    body += attribute(IFLA_NET_NS_FD, netns) if netns is not None else b""
+    body += attribute(IFLA_ADDRESS, pack_mac(mac)) if mac and kind == "macvlan" else b""
+    body += attribute(IFLA_MTU, mtu) if mtu else b""
+    number_of = _CHILD_MODES[kind].get(mode, 0)
+    packed = struct.pack("=I" if kind == "macvlan" else "=H", number_of)
+    body += attribute(IFLA_LINKINFO, [attribute(IFLA_INFO_KIND, kind)]
+                      + ([attribute(IFLA_INFO_DATA, [attribute(_CHILD_MODE, packed)])] if mode else []))
+    return Message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body, "create %s '%s'" % (kind, name))
+
+
 def set_link(name: str, up: Optional[bool] = None, mtu: Optional[int] = None, mac: Optional[str] = None,
              master: Optional[int] = None, alias: Optional[str] = None, no_link_local: bool = False) -> Message:
     """Change a link.
@@ -167,13 +199,31 @@ def rename_link(index: int, name: str) -> Message:
                    "rename link %d to '%s'" % (index, name))
 
 
-def set_hairpin(name: str, on: bool) -> Message:
-    """Let a bridge port send a frame back out of where it came in."""
-    port = attribute(IFLA_LINKINFO, [
-        attribute(IFLA_INFO_SLAVE_KIND, "bridge"),
-        attribute(IFLA_INFO_SLAVE_DATA, [attribute(IFLA_BRPORT_MODE, bytes([int(on)]))])])
+def move_link(index: int, namespace: int, name: str) -> Message:
+    """Move a link to the network namespace of a descriptor, where it gets this name; C(%d) in it becomes a free number."""
+    return Message(RTM_NEWLINK, 0, _IFINFO.pack(0, 0, index, 0, 0) + attribute(IFLA_NET_NS_FD, namespace)
+                   + attribute(IFLA_IFNAME, name), "move link %d to another namespace as '%s'" % (index, name))
+
+
+def set_bridge_calls(name: str) -> Message:
+    """Have the rules of the families ip, ip6 and inet judge what passes between a bridge's ports too (br_netfilter)."""
+    calls = [attribute(IFLA_BR_NF_CALL_IPTABLES, b"\1"), attribute(IFLA_BR_NF_CALL_IP6TABLES, b"\1")]
+    data = attribute(IFLA_LINKINFO, [attribute(IFLA_INFO_KIND, "bridge"), attribute(IFLA_INFO_DATA, calls)])
+    return Message(RTM_NEWLINK, 0, _IFINFO.pack(0, 0, 0, 0, 0) + attribute(IFLA_IFNAME, name) + data,
+                   "have rules judge the frames of bridge '%s'" % name)
+
+
+def set_port(name: str, hairpin: bool, isolated: bool = False) -> Message:
+    """Set up a bridge port.
+
+    Args:
+        hairpin: Let it send a frame back out of where it came in.
+        isolated: Let it exchange no frames with other ports that are isolated too (Linux 4.18).
+    """
+    flags = [attribute(IFLA_BRPORT_MODE, bytes([int(hairpin)])), attribute(IFLA_BRPORT_ISOLATED, bytes([int(isolated)]))]
+    port = attribute(IFLA_LINKINFO, [attribute(IFLA_INFO_SLAVE_KIND, "bridge"), attribute(IFLA_INFO_SLAVE_DATA, flags)])
     return Message(RTM_NEWLINK, 0, _IFINFO.pack(0, 0, 0, 0, 0) + attribute(IFLA_IFNAME, name) + port,
-                   "set hairpin of '%s'" % name)
+                   "set up the bridge port '%s'" % name)
 
 
 def delete_link(name: str) -> Message:
@@ -187,16 +237,17 @@ def link(sock: Socket, name: str) -> Optional[Link]:
     body = _IFINFO.pack(0, 0, 0, 0, 0) + attribute(IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
     body += attribute(IFLA_IFNAME, name)
     reply = sock.get(Message(RTM_GETLINK, 0, body, "look up link '%s'" % name, (errno.ENODEV,)))
-    return None if reply is None else _link(reply)
+    return None if reply is None else read_link(reply)
 
 
 def links(sock: Socket) -> List[Link]:
     """All links of the socket's namespace."""
     body = _IFINFO.pack(0, 0, 0, 0, 0) + attribute(IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
-    return [_link(reply) for reply in sock.dump(RTM_GETLINK, body, "list links") if reply.kind == RTM_NEWLINK]
+    return [read_link(reply) for reply in sock.dump(RTM_GETLINK, body, "list links") if reply.kind == RTM_NEWLINK]
 
 
-def _link(reply: Reply) -> Link:
+def read_link(reply: Reply) -> Link:
+    """The link that an answer is about."""
     _family, _kind, index, flags, _change = _IFINFO.unpack_from(reply.body)
     values = attributes(reply.body, _IFINFO.size)
     info = attributes(values.get(IFLA_LINKINFO, b""))
@@ -204,7 +255,8 @@ def _link(reply: Reply) -> Link:
     return Link(index, text(values.get(IFLA_IFNAME)), text(info.get(IFLA_INFO_KIND)), bool(flags & IFF_UP),
                 number(values.get(IFLA_MTU)), ":".join("%02x" % part for part in values.get(IFLA_ADDRESS, b"")),
                 number(values.get(IFLA_MASTER)), text(values.get(IFLA_IFALIAS)),
-                bool(number(port.get(IFLA_BRPORT_MODE))))
+                bool(number(port.get(IFLA_BRPORT_MODE))), bool(number(port.get(IFLA_BRPORT_ISOLATED))),
+                number(values.get(IFLA_LINK)), text(values.get(IFLA_QDISC)))
 
 
 # Addresses -----------------------------------------------------------------
@@ -231,16 +283,24 @@ def _address(kind: int, flags: int, index: int, cidr: str, what: str, ignore: Tu
 
 def addresses(sock: Socket) -> List[Address]:
     """All addresses of the socket's namespace."""
-    found = []
+    return [address for address, _lasting in _addresses(sock)]
+
+
+def lasting_addresses(sock: Socket, index: int) -> List[str]:
+    """A link's addresses that are good everywhere and for ever (RT_SCOPE_UNIVERSE, IFA_F_PERMANENT), in CIDR form."""
+    return [address.cidr for address, lasting in _addresses(sock) if lasting and address.ifindex == index]
+
+
+def _addresses(sock: Socket) -> Iterator[Tuple[Address, bool]]:
     for reply in sock.dump(RTM_GETADDR, _IFADDR.pack(0, 0, 0, 0, 0), "list addresses"):
         if reply.kind != RTM_NEWADDR:
             continue
-        family, prefix, _flags, _scope, index = _IFADDR.unpack_from(reply.body)
+        family, prefix, flags, scope, index = _IFADDR.unpack_from(reply.body)
         values = attributes(reply.body, _IFADDR.size)
         packed = values.get(IFA_LOCAL) or values.get(IFA_ADDRESS)
         if packed and family in (socket.AF_INET, socket.AF_INET6):
-            found.append(Address(index, "%s/%d" % (socket.inet_ntop(family, packed), prefix)))
-    return found
+            lasting = scope == RT_SCOPE_UNIVERSE and number(values.get(IFA_FLAGS), flags) & IFA_F_PERMANENT
+            yield Address(index, "%s/%d" % (socket.inet_ntop(family, packed), prefix)), bool(lasting)
 
 
 # Routes --------------------------------------------------------------------
@@ -251,6 +311,18 @@ def add_route(destination: str, gateway: str = "", index: int = 0, metric: int =
                   "add route to %s" % destination, (errno.EEXIST,))
 
 
+def put_route(destination: str, gateway: str, index: int, protocol: int, source: str = "", onlink: bool = False) -> Message:
+    """Set a route of the main table, in place of one to the same destination.
+
+    Args:
+        protocol: RTPROT_*, or a number of one's own: who set it.
+        source: The address that the host itself sends by.
+        onlink: Take the gateway to be a neighbour, though no address of the link says so.
+    """
+    return _route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, destination, gateway, index, 0, "set route to %s" % destination, (),
+                  protocol, source, RTNH_F_ONLINK if onlink else 0)
+
+
 def delete_route(destination: str, gateway: str = "", index: int = 0, metric: int = 0) -> Message:
     """Delete a route from the main table; not having it is as good."""
     return _route(RTM_DELROUTE, 0, destination, gateway, index, metric,
@@ -258,16 +330,17 @@ def delete_route(destination: str, gateway: str = "", index: int = 0, metric: in
 
 
 def _route(kind: int, flags: int, destination: str, gateway: str, index: int, metric: int, what: str,
-           ignore: Tuple[int, ...]) -> Message:
+           ignore: Tuple[int, ...], protocol: int = RTPROT_STATIC, source: str = "", next_hop: int = 0) -> Message:
     family, packed, prefix = pack_cidr(destination)
     adding = kind == RTM_NEWROUTE
     scope = RT_SCOPE_UNIVERSE if gateway or family == socket.AF_INET6 or not adding else RT_SCOPE_LINK
-    body = _RTMSG.pack(family, prefix, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC if adding else 0,
-                       scope if adding else 255, RTN_UNICAST if adding else 0, 0)
+    body = _RTMSG.pack(family, prefix, 0, 0, RT_TABLE_MAIN, protocol if adding else 0,
+                       scope if adding else 255, RTN_UNICAST if adding else 0, next_hop)
     body += attribute(RTA_DST, packed) if prefix else b""
     body += attribute(RTA_GATEWAY, socket.inet_pton(family, gateway)) if gateway else b""
     body += attribute(RTA_OIF, index) if index else b""
     body += attribute(RTA_PRIORITY, metric) if metric else b""
+    body += attribute(RTA_PREFSRC, socket.inet_pton(family, source)) if source else b""
     return Message(kind, flags, body, what + (" by way of %s" % gateway if gateway else ""), ignore)
 
 

@@ -38,8 +38,11 @@ _OLD = {
     "personality": (135, 92),
     "ioprio_set": (251, 30),
     "sched_setattr": (314, 274),
+    "renameat2": (316, 276),
     "set_mempolicy": (238, 237),
     "mknodat": (259, 33),
+    "setfsuid": (122, 151),
+    "setfsgid": (123, 152),
 }
 _NEW = {
     "pidfd_send_signal": 424,
@@ -54,6 +57,7 @@ _NEW = {
     "openat2": 437,
     "pidfd_getfd": 438,
     "mount_setattr": 442,
+    "quotactl_fd": 443,
 }
 MACHINE = os.uname().machine
 """The kernel's name of this architecture."""

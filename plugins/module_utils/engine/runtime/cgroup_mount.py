@@ -9,6 +9,7 @@ import os
 from typing import List, NamedTuple, Optional, Tuple
 
 from ..kernel import mounts, paths
+from . import places
 from .mount_options import Options
 
 _LINKED = ("cpu", "cpuacct", "net_cls", "net_prio")
@@ -62,6 +63,16 @@ def mount(root: paths.Root, destination: str, options: Options, cgroups: Cgroups
             os.close(handle)
 
 
+def shown(destination: str, cgroups: Cgroups) -> List[Tuple[str, str]]:
+    """The folders of the host that C(mount) shows at a destination: where, and which; none where it makes mounts of its own."""
+    if cgroups.own_namespace:
+        return []
+    found = [(os.path.join(destination, name), folder) for name, _setting, folder in cgroups.v1]
+    if cgroups.v2 is not None and (cgroups.hybrid_name or not cgroups.v1):
+        found.append((os.path.join(destination, cgroups.hybrid_name).rstrip("/"), cgroups.v2))
+    return found
+
+
 def _tree(fstype: str, settings: List[Tuple[str, Optional[str]]], folder: str, attributes: int, own: bool) -> int:
     if own:
         return mounts.new_file_system(fstype, [("source", fstype)] + settings, attributes)
@@ -73,11 +84,7 @@ def _tree(fstype: str, settings: List[Tuple[str, Optional[str]]], folder: str, a
 
 def _attach(root: paths.Root, destination: str, tree: int) -> None:
     try:
-        target = root.make_folders(destination)
-        try:
-            mounts.move_mount(tree, "", target)
-        finally:
-            os.close(target)
+        places.attach(root, destination, tree)
     finally:
         os.close(tree)
 

@@ -10,10 +10,10 @@ Go programs that write these documents.
 
 from __future__ import annotations
 
-import json
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from ..errors import EngineError
+from ..store import documents, strict
 
 Check = Callable[[Any, str], None]
 
@@ -31,42 +31,16 @@ class Invalid(EngineError):
         self.where = where
 
 
-def parse(content: bytes, name: str, limit: int = 8 << 20) -> Any:
+def parse(content: bytes, name: str, limit: int = strict.LIMIT) -> Any:
     """Decode JSON strictly: no duplicate keys, no NaN, no content after the end, not over C(limit) bytes.
 
     Args:
         name: What to call the document in errors.
     """
-    if len(content) > limit:
-        raise Invalid("", "%s has %d bytes, more than the %d allowed" % (name, len(content), limit))
-
-    def pairs(items: List[Tuple[str, Any]]) -> Dict[str, Any]:
-        result = dict(items)
-        if len(result) != len(items):
-            seen: set[str] = set()
-            for key, _value in items:
-                if key in seen:
-                    raise Invalid(key, "the key comes twice in one object of %s" % name)
-                seen.add(key)
-        return result
-
-    def constant(text: str) -> Any:
-        raise Invalid("", "%s holds %s, which JSON does not have" % (name, text))
-
-    def integer(text: str) -> int:
-        if len(text) > 20:
-            raise Invalid("", "%s holds a number of %d digits" % (name, len(text)))
-        return int(text)
-
     try:
-        return json.loads(content.decode("utf-8"), object_pairs_hook=pairs, parse_constant=constant,
-                          parse_int=integer)
-    except UnicodeDecodeError as error:
-        raise Invalid("", "%s is not UTF-8: byte %d" % (name, error.start)) from error
-    except RecursionError as error:
-        raise Invalid("", "%s is nested too deeply" % name) from error
-    except ValueError as error:
-        raise Invalid("", "%s is no JSON: %s" % (name, error)) from error
+        return strict.loads(content, limit)
+    except strict.Unclear as error:
+        raise Invalid(error.key, "%s %s" % (name, error.why)) from error
 
 
 def kind(value: Any) -> str:
@@ -97,6 +71,49 @@ def filled(value: Any, where: str) -> None:
     text(value, where)
     if not value:
         raise Invalid(where, "is empty")
+
+
+def pattern(expression: str, otherwise: str) -> Check:
+    """A string that a regular expression matches as a whole.
+
+    Args:
+        otherwise: What is wrong with one that it does not match.
+    """
+    whole: List[Any] = []
+
+    def check(value: Any, where: str) -> None:
+        text(value, where)
+        if not whole:  # compiled when first needed
+            import re  # pylint: disable=import-outside-toplevel
+            whole.append(re.compile(expression))
+        if not whole[0].fullmatch(value):
+            raise Invalid(where, "%r %s" % (value[:80], otherwise))
+    return check
+
+
+def numbers(value: str, where: str, most: int = 8192) -> List[int]:
+    """The members of a list such as C(0-3,7) (cpuset(7), List format).
+
+    Args:
+        most: One more than the highest that there can be.
+    """
+    found: List[int] = []
+    for part in value.split(",") if value else ():
+        first, dash, last = (each.strip() for each in part.partition("-"))
+        if not first.isdecimal() or (dash and not last.isdecimal()) or len(last or first) > 9:
+            raise Invalid(where, "%r is no list of numbers" % value[:80], "Write it as 0-3,7")
+        if int(last or first) >= most or int(first) > int(last or first):
+            raise Invalid(where, "%r goes beyond %d" % (value[:80], most - 1), "Write it as 0-3,7")
+        found += range(int(first), int(last or first) + 1)
+    return found
+
+
+def number_list(most: int) -> Check:
+    """A string that C(numbers) understands."""
+    def check(value: Any, where: str) -> None:
+        text(value, where)
+        numbers(value, where, most)
+    return check
 
 
 def absolute(value: Any, where: str) -> None:
@@ -138,7 +155,7 @@ def choice(*values: Any) -> Check:
 
     def check(value: Any, where: str) -> None:
         if type(value) not in (str, int) or value not in allowed:
-            raise Invalid(where, "%s is none of %s" % (json.dumps(value)[:80], ", ".join(str(each) for each in values)))
+            raise Invalid(where, "%s is none of %s" % (documents.encode(value)[:80], ", ".join(str(each) for each in values)))
     return check
 
 

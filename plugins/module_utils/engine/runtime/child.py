@@ -10,16 +10,16 @@ written to the report pipe, and the process ends; it never returns.
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..cgroup import entry as cgroup_entry
-from ..errors import KernelError
 from ..kernel import mounts, namespaces, paths, processes
-from ..kernel.syscalls import call, try_call
-from . import (cgroup_mount, console, devices, hooks, identity, init, isolation, labels, launch, masks, memory,
-               parameters, record, report, rootfs, users)
+from ..kernel.syscalls import call
+from . import (cgroup_mount, devices, hooks, identity, init, isolation, labels, launch, masks, memory,
+               parameters, record, report, rootfs, rootless, users)
 
-_KEYCTL_JOIN_SESSION_KEYRING = 1
+if TYPE_CHECKING:
+    from . import console
 
 
 class Plan(NamedTuple):
@@ -41,12 +41,13 @@ class Plan(NamedTuple):
         start, result: The two FIFOs, or C(None) where it does not wait for a start.
         proc: Descriptor of the host's /proc.
         record: Its record, for hooks in its own namespaces.
-        keyring: Name of its own session keyring, or nothing.
+        keyring: Whether it gets a session keyring of its own.
         pivot: Whether pivot_root(2) is used.
         init: Whether a reaping first process stays in front of the program.
         filter: Assembled seccomp filter, or C(None).
         tree: Descriptor of a detached copy of the root, where a user namespace may not be able to reach its path.
         console: The socket that gets the terminal, or C(None) where there is none.
+        unprivileged: Whether the creator has no rights but those in the user namespace that it makes.
     """
 
     config: Dict[str, Any]
@@ -68,12 +69,13 @@ class Plan(NamedTuple):
     result: Optional[int]
     proc: int
     record: record.Record
-    keyring: str
+    keyring: bool
     pivot: bool
     init: bool
     filter: Optional[Any]
     tree: Optional[int]
     console: Optional[Any]
+    unprivileged: bool
 
 
 def run(plan: Plan) -> None:
@@ -106,7 +108,10 @@ def _set_up(plan: Plan, stage: launch.Stage) -> None:
     if plan.entry is not None:
         stage.name = "cgroup"
         cgroup_entry.enter_self(plan.entry, born=True)
-    processes.set_dumpable(False)
+    launch.reset_affinity()
+    offsets = _open_offsets(plan) if linux.get("timeOffsets") else None
+    if not (plan.unprivileged and "user" in plan.request.new):
+        processes.set_dumpable(False)  # else it is once its IDs are mapped: newuidmap(1) must see whose it is
     os.setsid()
     os.umask(0)
     _await_go(plan)
@@ -118,28 +123,33 @@ def _set_up(plan: Plan, stage: launch.Stage) -> None:
     if in_user_namespace:
         launch.become_root()
         processes.set_dumpable(False)
+        plan = plan._replace(who=plan.who._replace(may_set_groups=rootless.may_set_groups(plan.proc)))
+    identity.lessen(plan.who)
     if linux.get("timeOffsets") or "time" in plan.request.new:
-        _enter_time(plan, linux.get("timeOffsets") or {})
+        _enter_time(plan, linux.get("timeOffsets") or {}, offsets)
     joined_mounts = isolation.join_in_child(plan.request, "mount", plan.proc)
     if plan.keyring:
         stage.name = "session keyring"
-        _join_keyring(plan.keyring)
+        launch.leave_keyring()
 
     if plan.init:
         init.wipe_traces(plan.proc)
     launch.seal_imports()
     terminal: Optional[console.Terminal] = None
-    if "mount" in plan.request.new:
-        root = _put_together(plan, stage, linux, in_user_namespace)
+    if "mount" in plan.request.new or plan.record.covered:
+        late: List[int] = []
+        root = _put_together(plan, stage, in_user_namespace, late)
         if plan.console is not None:
             terminal = _terminal(plan, stage, root)
+        stage.name = "mounts"
+        rootfs.finish(late)
         _restrict(stage, root, config)
     else:
         stage.name = "root (%s)" % plan.root
         root = paths.Root(plan.root)
         if not joined_mounts:
             _make_cwd(root, config)
-        _hooks(plan, stage)
+        _hooks(plan, stage, root)
 
     stage.name = "hostname"
     if config.get("hostname"):
@@ -161,7 +171,7 @@ def _set_up(plan: Plan, stage: launch.Stage) -> None:
             mounts.mount(None, "/", None, propagation)
     else:
         rootfs.chroot(plan.root)
-        if plan.console is not None:
+        if plan.console is not None and terminal is None:
             terminal = _terminal(plan, stage, root)
     stage.name = "process.apparmorProfile"
     labels.apply(config["process"], plan.proc)
@@ -172,9 +182,10 @@ def _set_up(plan: Plan, stage: launch.Stage) -> None:
 
 def _terminal(plan: Plan, stage: launch.Stage, root: paths.Root) -> console.Terminal:
     """The container's terminal, whose other end goes to the caller."""
+    from . import console  # pylint: disable=import-outside-toplevel,redefined-outer-name # which the creator has imported
     stage.name = "process.terminal"
     terminal = console.make(root.handle, plan.config["process"])
-    if "mount" in plan.request.new:
+    if "mount" in plan.request.new or plan.record.covered:
         console.show(root, terminal)
     if plan.console is not None:
         console.hand_out(plan.console, terminal)
@@ -186,56 +197,60 @@ def _become(plan: Plan, stage: launch.Stage, root: paths.Root, terminal: Optiona
     process = plan.config.get("process") or {}
     stdio = plan.stdio
     if terminal is not None:
+        from . import console  # pylint: disable=import-outside-toplevel,redefined-outer-name
         stage.name = "process.terminal"
         console.control(terminal)
         stdio = (terminal.slave,) * 3
-    launch.assume(plan.who, plan.filter, root.handle, process.get("cwd") or "/", stdio, stage)
-    root.close()
+    launch.assume(plan.who, plan.filter, root.handle, process.get("cwd") or "/", stdio, stage,
+                  (plan.report, plan.go), (plan.start, plan.result), plan.preserved)
     stage.name = "process.args"
     program = launch.find_program(plan.args[0], plan.env)
 
     if plan.start is not None:
         stage.name = "start"
+        launch.end_by_signals(True)
         os.write(plan.report, report.READY)
         _await_go(plan)
         os.close(plan.report)
         os.close(plan.go)
         os.read(plan.start, 1)
-    wanted = (plan.config.get("hooks") or {}).get("startContainer")
+        launch.end_by_signals(False)
+    wanted, last = (plan.config.get("hooks") or {}).get("startContainer"), plan.filter
     if wanted:
+        if last is not None and plan.who.no_new_privileges and not last.asks:
+            stage.name = "linux.seccomp"
+            last.install()  # which holds for the hooks as well
+            last = None
         stage.name = "hooks.startContainer"
-        hooks.run_all("startContainer", wanted, record.encode(plan.record, "created", os.getpid()))
+        hooks.run_all("startContainer", wanted, record.encode(plan.record, "created", os.getpid()), inside=True,
+                      environment=plan.env)
     if plan.init:
         stage.name = "init"
-        init.stay(plan)
-    stage.name = "process.rlimits"
-    identity.set_limits(plan.who)
-    if plan.filter is not None and plan.who.no_new_privileges:
-        stage.name = "linux.seccomp"
-        plan.filter.install()
-    stage.name = "process.args"
-    if plan.start is None:
-        os.write(plan.report, report.READY)
-    launch.execute(program, plan.args, plan.env, plan.preserved)
+        init.stay(plan, last if plan.who.no_new_privileges and last is not None and not last.asks else None)
+    launch.become_program(launch.Program(program, plan.args, plan.env), plan.who, last,
+                          plan.report if plan.start is None else None, stage)
 
 
-def _put_together(plan: Plan, stage: launch.Stage, linux: Dict[str, Any], in_user_namespace: bool) -> paths.Root:
-    """The root file system with all that is mounted in it, before it becomes the root."""
+def _put_together(plan: Plan, stage: launch.Stage, in_user_namespace: bool, late: List[int]) -> paths.Root:
+    """The root file system with all that is mounted in it, before it becomes the root; for C(late) see C(rootfs.mount)."""
     config = plan.config
     stage.name = "root (%s)" % plan.root
-    root = rootfs.enter_namespace(plan.root, rootfs.propagation_of(config), plan.tree)
+    if plan.record.covered:
+        root = paths.Root(plan.root)
+    else:
+        root = rootfs.enter_namespace(plan.root, rootfs.propagation_of(config), plan.tree)
     for step in plan.steps:
         stage.name = step.label
-        rootfs.mount(root, step, plan.cgroups)
+        rootfs.mount(root, step, plan.cgroups, late)
     if not rootfs.has_bind_at(plan.steps, "/dev"):
         stage.name = "linux.devices"
         devices.make(root, plan.nodes, in_user_namespace)
         devices.link(root)
     stage.name = "process.cwd"
     _make_cwd(root, config)
-    if b"HOME" not in plan.env:
+    if not plan.env.get(b"HOME"):
         plan.env[b"HOME"] = os.fsencode(users.home_of(root, plan.who.uid))
-    _hooks(plan, stage)
+    _hooks(plan, stage, root)
     return root
 
 
@@ -258,8 +273,8 @@ def _make_cwd(root: paths.Root, config: Dict[str, Any]) -> None:
         os.close(root.make_folders(cwd))
 
 
-def _hooks(plan: Plan, stage: launch.Stage) -> None:
-    """Let the creator run its hooks, then run those of this namespace."""
+def _hooks(plan: Plan, stage: launch.Stage, root: paths.Root) -> None:
+    """Let the creator run its hooks, then run those of this namespace, which find themselves in the root's folder."""
     wanted = plan.config.get("hooks") or {}
     if wanted.get("prestart") or wanted.get("createRuntime"):
         stage.name = "hooks.createRuntime"
@@ -267,29 +282,27 @@ def _hooks(plan: Plan, stage: launch.Stage) -> None:
         _await_go(plan)
     if wanted.get("createContainer"):
         stage.name = "hooks.createContainer"
+        os.fchdir(root.handle)
         hooks.run_all("createContainer", wanted["createContainer"], record.encode(plan.record, "creating", os.getpid()))
 
 
-def _enter_time(plan: Plan, offsets: Dict[str, Dict[str, int]]) -> None:
+def _open_offsets(plan: Plan) -> int:
+    """The file that sets the clocks; opened as long as it is this process's own, which it is not once it hides its memory."""
+    return os.open("self/timens_offsets", os.O_WRONLY | os.O_CLOEXEC, dir_fd=plan.proc)
+
+
+def _enter_time(plan: Plan, offsets: Dict[str, Dict[str, int]], file: Optional[int]) -> None:
     """Make a time namespace, set its clocks and enter it (time_namespaces(7))."""
     namespaces.unshare(namespaces.NEWTIME)
-    if offsets:
+    if file is not None:
         text = "".join("%s %d %d\n" % (clock, each.get("secs") or 0, each.get("nanosecs") or 0)
                        for clock, each in sorted(offsets.items()))
-        handle = os.open("self/timens_offsets", os.O_WRONLY | os.O_CLOEXEC, dir_fd=plan.proc)
         try:
-            os.write(handle, text.encode())
+            os.write(file, text.encode())
         finally:
-            os.close(handle)
+            os.close(file)
     handle = os.open("self/ns/time_for_children", os.O_RDONLY | os.O_CLOEXEC, dir_fd=plan.proc)
     try:
         namespaces.setns(handle, namespaces.NEWTIME)
     finally:
         os.close(handle)
-
-
-def _join_keyring(name: str) -> None:
-    """A session keyring of its own, so that the host's keys are out of reach (keyctl(2))."""
-    result = try_call("keyctl", _KEYCTL_JOIN_SESSION_KEYRING, os.fsencode(name))
-    if result < 0 and result not in (-38, -1):  # a kernel without keys, or a seccomp filter that hides them
-        raise KernelError("keyctl(JOIN_SESSION_KEYRING)", -result, name)

@@ -16,9 +16,10 @@ import os
 import stat
 import struct
 import termios
-from typing import TYPE_CHECKING, Any, Dict, NamedTuple
+from typing import TYPE_CHECKING, Any, Dict, NamedTuple, Tuple
 
 from ..kernel import mounts, paths
+from . import places
 
 if TYPE_CHECKING:
     import socket
@@ -63,20 +64,37 @@ def show(root: paths.Root, terminal: Terminal) -> None:
     """Let /dev/console beneath the root be the container's terminal."""
     tree = mounts.open_tree("", terminal.slave, clone=True)
     try:
-        target = root.make_file("/dev/console", 0o600)
-        try:
-            mounts.move_mount(tree, "", target)
-        finally:
-            os.close(target)
+        places.attach(root, "/dev/console", tree, folder=False, mode=0o600)
     finally:
         os.close(tree)
 
 
 def hand_out(link: "socket.socket", terminal: Terminal) -> None:
-    """Send the master through a UNIX socket, with its name as runc sends it, and keep none."""
+    """Send the master through a UNIX socket, with its name as runc sends it, and keep none.
+
+    Whoever listens at a path is an engine, which sets the terminal as it wants it. A socket without a name belongs to a
+    caller who shows what comes on its own terminal, or in a file, which want no carriage returns at the ends of lines.
+    """
+    if not link.getpeername():
+        attributes = termios.tcgetattr(terminal.master)
+        attributes[1] &= ~termios.ONLCR
+        termios.tcsetattr(terminal.master, termios.TCSANOW, attributes)
     link.sendmsg([b"/dev/ptmx"], [(_SOL_SOCKET, _SCM_RIGHTS, struct.pack("i", terminal.master))])
     os.close(terminal.master)
     link.close()
+
+
+def send(path: str, name: bytes, handle: int) -> None:
+    """Send a descriptor to whoever listens on a UNIX socket.
+
+    Raises:
+        OSError: Nobody does.
+    """
+    link = connect(path)
+    try:
+        link.sendmsg([name], [(_SOL_SOCKET, _SCM_RIGHTS, struct.pack("i", handle))])
+    finally:
+        link.close()
 
 
 def control(terminal: Terminal) -> None:
@@ -101,3 +119,31 @@ def connect(path: str) -> "socket.socket":
     finally:
         os.close(folder)
     return link
+
+
+def listen(folder: int) -> "Tuple[socket.socket, str]":
+    """A socket in a folder that another program may send a terminal to, and its path for as long as the descriptor is open.
+
+    The path is that of the descriptor, so that it fits, wherever the folder is (unix(7): 108 bytes).
+    """
+    import socket  # pylint: disable=import-outside-toplevel,redefined-outer-name
+    place = "/proc/%d/fd/%d/terminal" % (os.getpid(), folder)
+    waiting = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    waiting.bind(place)
+    waiting.listen(1)
+    return waiting, place
+
+
+def relay(waiting: "socket.socket", link: "socket.socket") -> None:
+    """Hand out the terminal that another program has sent.
+
+    Raises:
+        OSError: It has sent none.
+    """
+    waiting.setblocking(False)  # whoever was to send it has ended by now
+    with waiting.accept()[0] as given:
+        _name, parts, _flags, _address = given.recvmsg(4096, 64)
+    masters = [struct.unpack("i", content[:4])[0] for _level, kind, content in parts if kind == _SCM_RIGHTS]
+    if not masters:
+        raise OSError(errno.ENOTTY, "sent no terminal", "the runtime")
+    hand_out(link, Terminal(masters[0], -1))

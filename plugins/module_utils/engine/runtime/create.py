@@ -14,10 +14,11 @@ import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from ..cgroup import entry as cgroup_entry
-from ..errors import Conflict, EngineError, InvalidValue, KernelError
+from ..errors import Conflict, EngineError, KernelError
 from ..kernel import clone, mounts, processes
-from ..store import files
-from . import cgroup_mount, child, devices, hooks, identity, isolation, labels, launch, memory, record, report, rootfs, spec
+from ..store import documents, files
+from . import (cgroup_mount, child, devices, hooks, identity, isolation, labels, launch, memory, record, report, rootfs,
+               rootless, spec)
 from .checks import Invalid
 
 _SIGKILL = 9
@@ -49,12 +50,14 @@ class Options(NamedTuple):
         stdin, stdout, stderr: Descriptors that become its 0, 1 and 2.
         cgroup: Its own cgroup, absolute below each hierarchy, which is made and removed with it; by default what
             linux.cgroupsPath says. Without either it stays in the caller's.
+        systemd: Whether that cgroup is a scope or a slice, to be started by systemd.
         preserved: How many descriptors from 3 on it inherits.
         init: Whether a reaping first process stands in front of the program.
         pivot: Whether pivot_root(2) is used; not where / is the initramfs.
         keyring: Whether it gets a session keyring of its own.
         wait: Whether it waits for C(start); else the program runs when C(create) returns.
         console: A connected UNIX socket (C(socket.socket)) that gets the terminal, for C(process.terminal).
+        filters: Folder where assembled system call filters are kept; nowhere by default.
     """
 
     identity: str = ""
@@ -62,12 +65,14 @@ class Options(NamedTuple):
     stdout: int = 1
     stderr: int = 2
     cgroup: str = ""
+    systemd: bool = False
     preserved: int = 0
     init: bool = False
     pivot: bool = True
     keyring: bool = True
     wait: bool = True
     console: Optional[Any] = None
+    filters: str = ""
 
 
 def create(bundle: str, state_dir: str, config: Optional[Dict[str, Any]] = None, **choices: Any) -> Created:
@@ -95,27 +100,32 @@ def create(bundle: str, state_dir: str, config: Optional[Dict[str, Any]] = None,
     process = config.get("process")
     if not process or not process.get("args"):
         raise Invalid("process.args", "is missing", "A container needs a program to run")
-    _refuse(config)
+    refuse(config)
     if bool(process.get("terminal")) != (options.console is not None):
         raise Invalid("process.terminal", "is %s, but %s console socket was given"
                       % (("true", "no") if process.get("terminal") else ("false", "a")),
                       "A terminal and a socket that gets it belong together")
+    if options.console is not None:
+        from . import console  # noqa: F401  # pylint: disable=import-outside-toplevel,unused-import # the child cannot any more
     root = os.path.realpath(os.path.join(bundle, config["root"]["path"]))
     if not os.path.isdir(root):
         raise Invalid("root.path", "%s is no folder" % root)
     undo: List[Callable[[], Any]] = []
     try:
         return _create(bundle, root, state_dir, config, content, options, warnings, undo)
-    except BaseException:
+    except BaseException as error:
         for step in reversed(undo):
             try:
                 step()
             except (OSError, EngineError):
                 pass
+        if hooks.failed(error):
+            kept = new_record(options.identity or os.path.basename(state_dir.rstrip("/")), config, bundle, root, options)
+            hooks.run_through("poststop", (config.get("hooks") or {}).get("poststop") or (), record.encode(kept, "stopped"))
         raise
 
 
-def _refuse(config: Dict[str, Any]) -> None:
+def refuse(config: Dict[str, Any]) -> None:
     """Say clearly what this kernel or this runtime does not do, before anything is made.
 
     Raises:
@@ -127,9 +137,6 @@ def _refuse(config: Dict[str, Any]) -> None:
     if linux.get("intelRdt"):
         raise Invalid("linux.intelRdt", "resource control groups are not supported by this runtime",
                       "Leave it out, or use an external runtime")
-    if linux.get("netDevices"):
-        raise Invalid("linux.netDevices", "moving links into the container is not supported by this runtime",
-                      "Attach the container to a network, or use an external runtime")
 
 
 def _create(bundle: str, root: str, state_dir: str, config: Dict[str, Any], content: Optional[bytes],
@@ -139,16 +146,15 @@ def _create(bundle: str, root: str, state_dir: str, config: Dict[str, Any], cont
     name = options.identity or os.path.basename(state_dir.rstrip("/"))
     request = isolation.open_request(config)
     undo.append(request.close)
-    _claim(state_dir, undo)
-    kept = record.Record(name, config["ociVersion"], bundle, root, options.cgroup, 0, 0,
-                         time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), config.get("annotations") or {},
-                         "pid" in request.new)
+    claim(state_dir, undo)
+    kept = new_record(name, config, bundle, root, options)._replace(covered=_cover(config, root, request, undo))
     record.save(state_dir, kept)
     undo.append(lambda: files.remove(os.path.join(state_dir, record.FILE)))
-    _keep_config(state_dir, config, content, undo)
+    keep_config(state_dir, config, content, undo)
 
-    entry = _cgroup(options.cgroup, linux.get("resources") or {}, undo)
+    entry, leave = own_cgroup(options.cgroup, linux.get("resources") or {}, options.systemd, undo)
     opened: List[int] = []
+    nodes_made: List[str] = []
     try:
         start = result = None
         if options.wait:
@@ -162,16 +168,20 @@ def _create(bundle: str, root: str, state_dir: str, config: Dict[str, Any], cont
         opened += [reading, reporting, going, go, proc]
 
         root_tree, steps = _trees(config, bundle, root, request, opened)
+        nodes = devices.nodes(config)
+        if "user" in request.new and "mount" in request.new:
+            nodes = devices.prepared(nodes, linux, state_dir, opened, nodes_made)
         born, late = _split(request, entry is None or bool(entry.own))
         plan = child.Plan(
-            config=config, root=root, steps=steps, nodes=devices.nodes(config),
+            config=config, root=root, steps=steps, nodes=nodes,
             who=identity.of(config["process"]), args=launch.arguments(config["process"]["args"]),
             env=launch.environment(config["process"].get("env") or ()), request=request, late=late,
-            entry=entry, cgroups=_cgroups(config, options.cgroup, request),
-            stdio=(options.stdin, options.stdout, options.stderr),
+            entry=entry, cgroups=cgroups(config, options.cgroup, "cgroup" in request.new),
+            stdio=launch.streams((options.stdin, options.stdout, options.stderr), opened),
             preserved=options.preserved, report=reporting, go=going, start=start, result=result, proc=proc,
-            record=kept, keyring="_ses." + name if options.keyring else "", pivot=options.pivot, init=options.init,
-            filter=launch.filter_of(config), tree=root_tree, console=options.console)
+            record=kept, keyring=options.keyring, pivot=options.pivot, init=options.init,
+            filter=launch.filter_of(config, options.filters), tree=root_tree, console=options.console,
+            unprivileged=rootless.unprivileged())
         made = isolation.make_child(request, born, entry.v2 if entry is not None else None)
         if made.pid == 0:
             os.close(go)
@@ -182,35 +192,72 @@ def _create(bundle: str, root: str, state_dir: str, config: Dict[str, Any], cont
             opened.remove(handle)
         _prepare(made.pid, config, plan)
         kept = kept._replace(pid=made.pid, start_time=processes.start_time(made.pid) or 0)
+        settled: Callable[[], Any] = bool
+        if linux.get("netDevices"):
+            from . import net_devices  # pylint: disable=import-outside-toplevel
+            settled = net_devices.move(made.pid, linux["netDevices"], undo)
         os.write(go, report.GO)
-        _converse(reading, go, kept, config, state_dir, options)
+        _converse(reading, go, made, kept, config, state_dir, options)
+        settled()
     finally:
         for handle in opened:
             os.close(handle)
         opened.clear()
+        for path in nodes_made:
+            files.remove(path)
         request.close()
         undo.remove(request.close)
         if entry is not None:
             cgroup_entry.close_entry(entry)
+        leave()
     return Created(made.pid, made.pidfd, kept.start_time, state_dir, kept, tuple(warnings))
+
+
+def new_record(name: str, config: Dict[str, Any], bundle: str, root: str, options: Options) -> record.Record:
+    """What is kept of a container, before it has a process."""
+    return record.Record(
+        name, config["ociVersion"], bundle, root, options.cgroup, 0, 0, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        config.get("annotations") or {},
+        any(each["type"] == "pid" and not each.get("path") for each in (config.get("linux") or {}).get("namespaces") or ()),
+        launch.names((options.stdin, options.stdout, options.stderr)))
+
+
+def _cover(config: Dict[str, Any], root: str, request: isolation.Request, undo: List[Callable[[], Any]]) -> bool:
+    """Where the container has mounts but no mount namespace: lay a copy of the root over it, with which they all go again."""
+    if not config.get("mounts") or request.has("mount"):
+        return False
+    tree = mounts.open_tree(root, clone=True, recursive=True)
+    try:
+        mounts.move_mount(tree, root)
+        undo.append(lambda: mounts.unmount(root, mounts.MNT_DETACH))
+        mounts.set_attributes("", 0, directory=tree, propagation=mounts.MS_PRIVATE, recursive=True)
+    finally:
+        os.close(tree)
+    return True
 
 
 def _trees(config: Dict[str, Any], bundle: str, root: str, request: isolation.Request,
            opened: List[int]) -> Tuple[Optional[int], List[rootfs.Step]]:
     """The mounts to be made, those that the child may not reach opened already; and so its root."""
     steps = rootfs.steps(config, bundle)
-    in_user_namespace = request.has("user")
+    # A user without rights here reaches in a namespace of its own what it could reach before, and must do it there.
+    by_parent = request.has("user")
+    if rootless.unprivileged():
+        rootless.check(request.has("user"), [step.label for step in steps if step.options.idmap])
+        by_parent = False
     try:
-        steps = rootfs.prepared(steps, config, in_user_namespace, opened)
+        steps = rootfs.prepared(steps, config, root, by_parent, opened)
+        if isolation.foreign_network(request):
+            steps = rootfs.with_sysfs(steps, request.handle("network"), not by_parent, opened)
     except KernelError as error:
         raise report.Failure("start the container", "mounts", error.errno, error.target, str(error)) from error
-    if not in_user_namespace or "mount" not in request.new:
+    if not by_parent or "mount" not in request.new:
         return None, steps
     opened.append(mounts.open_tree(root, clone=True, recursive=True))
     return opened[-1], steps
 
 
-def _converse(reading: int, go: int, kept: record.Record, config: Dict[str, Any], state_dir: str,
+def _converse(reading: int, go: int, made: clone.Child, kept: record.Record, config: Dict[str, Any], state_dir: str,
               options: Options) -> None:
     """Answer the child till it is ready, or runs."""
     wanted = config.get("hooks") or {}
@@ -223,6 +270,10 @@ def _converse(reading: int, go: int, kept: record.Record, config: Dict[str, Any]
             state = record.encode(kept, "creating")
             hooks.run_all("prestart", wanted.get("prestart") or (), state)
             hooks.run_all("createRuntime", wanted.get("createRuntime") or (), state)
+            _say(go)
+        elif word == report.LISTENER:
+            from . import listener  # pylint: disable=import-outside-toplevel
+            listener.pass_on(made, report.read_number(reading), config["linux"]["seccomp"], record.document(kept, "creating"))
             _say(go)
         elif word == report.READY and options.wait:
             record.save(state_dir, kept)
@@ -243,7 +294,7 @@ def _say(go: int) -> None:
         pass  # the report pipe tells why
 
 
-def _claim(state_dir: str, undo: List[Callable[[], Any]]) -> None:
+def claim(state_dir: str, undo: List[Callable[[], Any]]) -> None:
     """Make the state folder this container's."""
     if os.path.exists(os.path.join(state_dir, record.FILE)):
         raise Conflict("container with id exists: '%s'" % os.path.basename(state_dir.rstrip("/")),
@@ -253,33 +304,56 @@ def _claim(state_dir: str, undo: List[Callable[[], Any]]) -> None:
         undo.append(lambda: os.rmdir(state_dir))
 
 
-def _keep_config(state_dir: str, config: Dict[str, Any], content: Optional[bytes],
-                 undo: List[Callable[[], Any]]) -> None:
+def keep_config(state_dir: str, config: Dict[str, Any], content: Optional[bytes],
+                undo: List[Callable[[], Any]]) -> None:
     path = os.path.join(state_dir, record.CONFIG)
     if content is None:
-        import json  # pylint: disable=import-outside-toplevel
-        content = json.dumps(config).encode("utf-8", "surrogateescape")
+        content = documents.encode(config).encode("ascii")
     files.write(path, content, durable=False)
     undo.append(lambda: files.remove(path))
 
 
-def _cgroup(path: str, resources: Dict[str, Any], undo: List[Callable[[], Any]]) -> Any:
-    """Make the container's cgroup with its limits and open the door to it; C(None) without one."""
+def own_cgroup(path: str, resources: Dict[str, Any], by_systemd: bool,
+               undo: List[Callable[[], Any]]) -> Tuple[Any, Callable[[], Any]]:
+    """Make the container's cgroup with its limits and open the door to it; C(None) without one.
+
+    Returns: The door, and what to call once the container is in.
+    """
+    leave: Callable[[], Any] = int
     if not path:
-        return None
+        return None, leave
     if not path.startswith("/") or ".." in path.split("/"):
-        raise InvalidValue("cgroup", path, "is no absolute path without '..'", "Give one such as /coracle/web")
+        raise Invalid("linux.cgroupsPath", "%r is no absolute path without '..'" % path, "Give one such as /coracle/web")
     from ..cgroup import group, limits  # pylint: disable=import-outside-toplevel
     rules = [{"allow": False, "access": "rwm"}] + list(resources.get("devices") or ()) + devices.allow_rules()
     try:
-        wanted = limits.from_oci(dict(resources, devices=rules))
+        # Only the host's root may load a program that guards devices; for others their own rights on the nodes hold.
+        wanted = limits.from_oci(dict(resources, devices=None if rootless.limited() else rules))
     except ValueError as error:
-        raise Invalid("linux.resources", str(error)) from error
+        raise Invalid("linux.resources", str(error).replace("linux.resources.", "")) from error
     if group.exists(path) and group.processes(path):
-        raise Conflict("cgroup %s holds processes already" % path, "Choose another, or end them")
+        raise Conflict("the container's cgroup is not empty: %s holds processes already" % path, "Choose another, or end them")
+    if group.frozen(path):
+        raise Conflict("the container's cgroup unexpectedly frozen: %s" % path, "Thaw it, or choose another")
     undo.append(lambda: group.remove(path))
-    group.create(path, wanted)
-    return group.open_entry(path)
+    if by_systemd:
+        from ..cgroup import systemd  # pylint: disable=import-outside-toplevel
+        undo.append(lambda: systemd.stop(os.path.basename(path)))
+        leave = systemd.hold(path, wanted)
+        undo.append(leave)
+    try:
+        group.create(path, wanted)
+    except EngineError as error:
+        raise _of_resources(error, limits.OCI_KEYS) from error
+    return group.open_entry(path), leave
+
+
+def _of_resources(error: EngineError, keys: Dict[str, str]) -> EngineError:
+    """A refused limit, by the name that it has in config.json."""
+    for field, key in keys.items():
+        if "option '%s'" % field in error.what:
+            return Invalid("linux.resources." + key, error.what.replace("option '%s': " % field, ""), error.remedy)
+    return Invalid("linux.resources", "invalid configuration: " + error.what, error.remedy)
 
 
 def _split(request: isolation.Request, moves: bool) -> Tuple[int, int]:
@@ -295,13 +369,17 @@ def _split(request: isolation.Request, moves: bool) -> Tuple[int, int]:
     return isolation.flags_of(tuple(kind for kind in kinds if kind not in late)), isolation.flags_of(tuple(late))
 
 
-def _cgroups(config: Dict[str, Any], path: str, request: isolation.Request) -> cgroup_mount.Cgroups:
-    """What a mount of the cgroup file system will need; found out only where there is such a mount."""
+def cgroups(config: Dict[str, Any], path: str, own: bool) -> cgroup_mount.Cgroups:
+    """What a mount of the cgroup file system will need; found out only where there is such a mount.
+
+    Args:
+        path: The container's cgroup.
+        own: Whether it has a cgroup namespace of its own.
+    """
     if not any(each.get("type") in ("cgroup", "cgroup2") for each in config.get("mounts") or ()):
         return cgroup_mount.Cgroups()
     from ..cgroup import hierarchy  # pylint: disable=import-outside-toplevel
     found = hierarchy.discover()
-    own = "cgroup" in request.new
     mounted = mounts.table()
     rows = [(os.path.basename(folder), cgroup_mount.setting_of(folder, mounted), hierarchy.folder(folder, path or "/"))
             for folder in found.folders]

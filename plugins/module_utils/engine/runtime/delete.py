@@ -8,21 +8,23 @@ from __future__ import annotations
 import os
 from typing import List
 
-from ..errors import Conflict, Corrupt, EngineError, KernelError
-from ..kernel import processes
+from ..errors import Conflict, Corrupt, EngineError, KernelError, NotFound
+from ..kernel import mounts, processes
 from ..store import files
 from . import hooks, record, spec
 
 _SIGKILL = 9
 _OWN = (record.START_FIFO, record.RESULT_FIFO, record.CONFIG, record.FILE)
+_HALF_MADE = (record.DEVICE, *(files.TEMPORARY + name for name in _OWN))
+"""What the names of files begin with that a creator leaves which is killed."""
 
 
-def delete(state_dir: str, force: bool = False, timeout: float = 10.0) -> List[str]:
+def delete(state_dir: str, force: bool = False, timeout: float = 30.0) -> List[str]:
     """Delete a container that has ended.
 
     Args:
         force: Kill it first; no error where there is none, or where its record is damaged.
-        timeout: Seconds to wait for the killed.
+        timeout: Seconds to wait for the killed, and for the kernel to let go of their cgroup.
 
     Returns: Warnings: poststop hooks that failed.
 
@@ -32,7 +34,7 @@ def delete(state_dir: str, force: bool = False, timeout: float = 10.0) -> List[s
     """
     try:
         kept = record.load(state_dir)
-    except Corrupt:
+    except (Corrupt, NotFound):
         if not force:
             raise
         _clear(state_dir)
@@ -48,7 +50,13 @@ def delete(state_dir: str, force: bool = False, timeout: float = 10.0) -> List[s
             group.kill(kept.cgroup)
         except KernelError:
             pass
-        group.remove(kept.cgroup)
+        if kept.cgroup.endswith((".scope", ".slice")):
+            from ..cgroup import systemd  # pylint: disable=import-outside-toplevel
+            systemd.stop_at(kept.cgroup)
+        group.remove(kept.cgroup, timeout)
+    if kept.covered:
+        mounts.unmount(kept.rootfs, mounts.MNT_DETACH)
+        record.save(state_dir, kept._replace(covered=False))  # for a second try not to reach what lies below
     warnings = _poststop(state_dir, kept)
     _clear(state_dir)
     return warnings
@@ -74,15 +82,19 @@ def _end(kept: record.Record, timeout: float) -> None:
 
 def _poststop(state_dir: str, kept: record.Record) -> List[str]:
     try:
-        wanted = (spec.load(os.path.join(state_dir, record.CONFIG)).get("hooks") or {}).get("poststop")
-        return hooks.run_through("poststop", wanted or (), record.encode(kept, "stopped"))
+        wanted = spec.hooks_of(os.path.join(state_dir, record.CONFIG), "poststop")
+        return hooks.run_through("poststop", wanted, record.encode(kept, "stopped"))
     except EngineError as error:
         return [str(error)]
 
 
 def _clear(state_dir: str) -> None:
     """Remove the state; the record goes last, so that what is half deleted can be deleted again."""
-    for name in _OWN:
+    try:
+        half_made = [name for name in os.listdir(state_dir) if name.startswith(_HALF_MADE)]
+    except FileNotFoundError:
+        return
+    for name in (*half_made, *_OWN):
         files.remove(os.path.join(state_dir, name))
     try:
         os.rmdir(state_dir)

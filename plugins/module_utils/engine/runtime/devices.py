@@ -8,36 +8,74 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..kernel import mounts, paths
+from . import isolation, places, record
 
 DEFAULT = (("/dev/null", 1, 3), ("/dev/zero", 1, 5), ("/dev/full", 1, 7), ("/dev/random", 1, 8),
            ("/dev/urandom", 1, 9), ("/dev/tty", 5, 0))
 """Path, major and minor number of the nodes that every container has (runtime-spec config-linux.md)."""
 LINKS = (("/dev/fd", "/proc/self/fd"), ("/dev/stdin", "/proc/self/fd/0"), ("/dev/stdout", "/proc/self/fd/1"),
          ("/dev/stderr", "/proc/self/fd/2"), ("/dev/ptmx", "pts/ptmx"))
+NULL = os.makedev(1, 3)
 _KINDS = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
 
 
 class Node(NamedTuple):
-    """One device node; C(mode) holds type and permission bits."""
+    """One device node.
+
+    Attributes:
+        mode: Its type and permission bits.
+        tree: A detached mount of it, where the parent has made it; see C(prepared).
+    """
 
     path: str
     mode: int
     device: int
     uid: int = 0
     gid: int = 0
+    tree: Optional[int] = None
 
 
 def nodes(config: Dict[str, Any]) -> List[Node]:
     """The nodes of a configuration: the default ones, unless it names the same path, and its own."""
-    own = [Node(each["path"], _KINDS[each["type"]] | (0o666 if each.get("fileMode") is None else each["fileMode"] & 0o7777),
+    own = [Node("/" + each["path"].strip("/"),
+                _KINDS[each["type"]] | (0o666 if each.get("fileMode") is None else each["fileMode"] & 0o7777),
                 os.makedev(each.get("major") or 0, each.get("minor") or 0), each.get("uid") or 0, each.get("gid") or 0)
-           for each in (config.get("linux") or {}).get("devices") or () if each["type"] != "a"]
+           for each in (config.get("linux") or {}).get("devices") or ()]
     named = {each.path for each in own}
     return [Node(path, stat.S_IFCHR | 0o666, os.makedev(major, minor)) for path, major, minor in DEFAULT
             if path not in named] + own
+
+
+def prepared(wanted: Sequence[Node], linux: Dict[str, Any], folder: str, opened: List[int], made: List[str]) -> List[Node]:
+    """For a new user namespace, in which mknod(2) is refused: make its own nodes here, as detached mounts.
+
+    The default ones are those of the host, shown. So is whatever this process may not make either.
+
+    Args:
+        folder: Where the nodes lie till they are mounted.
+        opened: Gets the descriptors, for the caller to close.
+        made: Gets the paths of the nodes, for the caller to remove.
+    """
+    result = []
+    for node in wanted:
+        if (node.path, os.major(node.device), os.minor(node.device)) not in DEFAULT and not stat.S_ISFIFO(node.mode):
+            path = os.path.join(folder, "%s%d" % (record.DEVICE, len(made)))
+            try:
+                os.mknod(path, node.mode, node.device)
+            except PermissionError:
+                result.append(node)
+                continue
+            made.append(path)
+            os.chmod(path, stat.S_IMODE(node.mode))
+            os.chown(path, isolation.host_id(linux, "uid", node.uid), isolation.host_id(linux, "gid", node.gid))
+            opened.append(mounts.open_tree(path, clone=True))
+            mounts.set_attributes("", 0, mounts.MOUNT_ATTR_NODEV, directory=opened[-1])
+            node = node._replace(tree=opened[-1])
+        result.append(node)
+    return result
 
 
 def allow_rules() -> List[Dict[str, Any]]:
@@ -67,6 +105,9 @@ def make(root: paths.Root, wanted: Sequence[Node], by_bind: bool) -> None:
                     os.close(folder)
                 folder, folder_path = -1, ""
                 folder, folder_path = root.make_folders(parent), parent
+            if node.tree is not None:
+                places.attach(root, node.path, node.tree, folder=False)
+                continue
             if by_bind and not stat.S_ISFIFO(node.mode):
                 _bind(root, node)
                 continue
@@ -93,9 +134,28 @@ def _make(folder: int, name: str, node: Node) -> None:
         if stat.S_IFMT(found.st_mode) != stat.S_IFMT(node.mode) or found.st_rdev != node.device:
             raise OSError(errno.EEXIST, "something else is there", node.path)
         if (found.st_uid, found.st_gid) != (node.uid, node.gid):
-            os.chown(name, node.uid, node.gid, dir_fd=folder, follow_symlinks=False)
+            os.chown("/proc/self/fd/%d" % handle, node.uid, node.gid)  # of what was looked at, not of a name
     finally:
         os.close(handle)
+
+
+def null() -> int:
+    """A detached mount of the host's null device, checked; never of the one that a container's root holds.
+
+    Raises:
+        OSError: The host has none.
+    """
+    tree = mounts.open_tree("/dev/null", clone=True)
+    if not is_null(tree):
+        os.close(tree)
+        raise OSError(errno.ENODEV, "is not the null device on this host", "/dev/null")
+    return tree
+
+
+def is_null(handle: int) -> bool:
+    """Whether a descriptor is of the null device."""
+    status = os.fstat(handle)
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == NULL
 
 
 def _bind(root: paths.Root, node: Node) -> None:
@@ -103,11 +163,7 @@ def _bind(root: paths.Root, node: Node) -> None:
     try:
         if os.fstat(tree).st_rdev != node.device:
             raise OSError(errno.ENODEV, "the host has another device there", node.path)
-        target = root.make_file(node.path)
-        try:
-            mounts.move_mount(tree, "", target)
-        finally:
-            os.close(target)
+        places.attach(root, node.path, tree, folder=False)
     finally:
         os.close(tree)
 

@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from ..errors import Conflict, EngineError, KernelError
+from ..cgroup import entry as cgroup_entry
+from ..errors import Conflict, EngineError
 from ..kernel import clone, namespaces, paths, processes
-from ..kernel.syscalls import try_call
-from . import console, identity, labels, launch, record, report, spec, users
-from .checks import Invalid
+from . import console, identity, isolation, labels, launch, memory, record, report, rootless, spec, users
+from .checks import Invalid, numbers
 
 _SIGKILL = 9
-_KEYCTL_JOIN_SESSION_KEYRING = 1
 
 
 class Started(NamedTuple):
@@ -33,8 +33,9 @@ class _Plan(NamedTuple):
     env: Any
     target: int
     flags: int
+    inside: int
     rootfs: str
-    keyring: str
+    linux: Dict[str, Any]
     stdio: Tuple[int, int, int]
     preserved: int
     report: int
@@ -42,6 +43,7 @@ class _Plan(NamedTuple):
     filter: Optional[Any]
     proc: int
     console: Optional[Any]
+    entry: Optional[cgroup_entry.Entry]
 
 
 def process_like_init(state_dir: str, args: Sequence[str], **changes: Any) -> Dict[str, Any]:
@@ -58,15 +60,19 @@ def process_like_init(state_dir: str, args: Sequence[str], **changes: Any) -> Di
 
 
 def run(state_dir: str, process: Dict[str, Any], stdin: int = 0, stdout: int = 1, stderr: int = 2,
-        preserved: int = 0, cgroup: str = "", socket: Optional[Any] = None) -> Started:
+        preserved: int = 0, cgroup: Optional[Mapping[str, str]] = None, socket: Optional[Any] = None,
+        paused: bool = False, filters: str = "") -> Started:
     """Start a process in a running container.
 
     Args:
         process: As runtime-spec config.md defines it; see C(process_like_init).
         stdin, stdout, stderr: Descriptors that become its 0, 1 and 2.
         preserved: How many descriptors from 3 on it inherits.
-        cgroup: A group below the container's to put it into; by default the container's own.
+        cgroup: A group below the container's to put it into, by v1 controller, or by nothing for all; by default the
+            container's own.
         socket: A connected UNIX socket that gets the terminal, for C(process.terminal).
+        paused: Whether the container may be paused: the process then waits with the others, and so does this call.
+        filters: As for C(create).
 
     Raises:
         Invalid: The process object breaks the specification.
@@ -79,8 +85,17 @@ def run(state_dir: str, process: Dict[str, Any], stdin: int = 0, stdout: int = 1
     labels.check({"process": process})
     kept = record.load(state_dir)
     now = record.status(state_dir, kept)
-    if now not in ("running", "created"):
-        raise Conflict("container '%s' is %s" % (kept.id, now), "A process can only be added to one that runs")
+    if now == "paused" and not paused:
+        raise Conflict("cannot exec in a paused container: '%s'" % kept.id, "Resume it, or use --ignore-paused")
+    if now not in ("running", "created", "paused"):
+        raise Conflict("cannot exec in a %s container: '%s'" % (now, kept.id), "A process can only be added to one that runs")
+    if os.path.exists(os.path.join(state_dir, record.FOREIGN)):
+        from . import external  # pylint: disable=import-outside-toplevel
+        words = [word for controller, path in (cgroup or {}).items()
+                 for word in ("--cgroup", "%s:%s" % (controller, path) if controller else path)]
+        pid = external.add(state_dir, process, (stdin, stdout, stderr), preserved, socket,
+                           words + ["--ignore-paused"] * paused)
+        return Started(pid, os.pidfd_open(pid), tuple(warnings))
     config = spec.load(os.path.join(state_dir, record.CONFIG))
     target = processes.open_pidfd(kept.process)
     if target is None:
@@ -94,9 +109,11 @@ def run(state_dir: str, process: Dict[str, Any], stdin: int = 0, stdout: int = 1
         flags = _foreign(kept.pid)
         plan = _Plan(process, identity.of(process), launch.arguments(process["args"]),
                      launch.environment(process.get("env") or ()), target, flags & ~namespaces.NEWPID,
-                     "" if flags & namespaces.NEWNS else kept.rootfs, "_ses." + kept.id, (stdin, stdout, stderr),
-                     preserved, reporting, going, launch.filter_of(config), proc, socket)
-        made = _make_child(target, bool(flags & namespaces.NEWPID))
+                     namespaces.NEWUSER if flags & namespaces.NEWPID and rootless.unprivileged() else 0,
+                     "" if flags & namespaces.NEWNS else kept.rootfs, config.get("linux") or {},
+                     launch.streams((stdin, stdout, stderr), opened), preserved, reporting, going, launch.filter_of(config, filters),
+                     proc, socket, None)
+        made, plan = _make_child(kept, cgroup, plan, flags)
         if made.pid == 0:
             os.close(go)
             _child(plan)
@@ -104,9 +121,15 @@ def run(state_dir: str, process: Dict[str, Any], stdin: int = 0, stdout: int = 1
             os.close(handle)
             opened.remove(handle)
         try:
-            _admit(kept, cgroup, made.pid, plan)
+            _admit(made.pid, plan)
             os.write(go, report.GO)
-            said = report.read_all(reading)
+            said = os.read(reading, 1)
+            if said == report.LISTENER:
+                from . import listener  # pylint: disable=import-outside-toplevel
+                listener.pass_on(made, report.read_number(reading), config["linux"]["seccomp"], record.document(kept, now))
+                os.write(go, report.GO)
+                said = b""
+            said += report.read_all(reading)
             if said != report.READY:
                 raise report.decode(said.lstrip(report.READY), "run the process in container '%s'" % kept.id)
         except BaseException:
@@ -132,14 +155,48 @@ def _foreign(pid: int) -> int:
     return flags
 
 
-def _make_child(target: int, join_pid: bool) -> clone.Child:
-    """A child that is born in the container's PID namespace."""
-    if not join_pid:
-        return clone.clone()
+def _make_child(kept: record.Record, below: Optional[Mapping[str, str]], plan: _Plan, flags: int,
+                ) -> Tuple[clone.Child, _Plan]:
+    """A child that is born in the container's PID namespace and v2 cgroup; and the plan with the door to the others.
+
+    A user without rights where it is has them once it has joined the container's user namespace.
+    """
+    if not kept.cgroup:
+        return _clone(plan.target, flags, None), plan
+    entry = cgroup_entry.open_entry(kept.cgroup, below)
+    try:
+        try:
+            made = _clone(plan.target, flags, entry.v2)
+        except EngineError as error:
+            if error.facts.get("errno") != errno.EBUSY or below:
+                raise
+            # The container has groups of its own with controllers, so that none but them may hold processes.
+            cgroup_entry.close_entry(entry)
+            entry = cgroup_entry.open_entry(kept.cgroup, v2=cgroup_entry.v2_group_of(kept.pid))
+            made = _clone(plan.target, flags, entry.v2)
+        if made.pid == 0:
+            return made, plan._replace(entry=entry)
+    except BaseException:
+        cgroup_entry.close_entry(entry)
+        raise
+    cgroup_entry.close_entry(entry)
+    return made, plan
+
+
+def _clone(target: int, flags: int, cgroup: Optional[int]) -> clone.Child:
+    if not flags & namespaces.NEWPID:
+        return clone.clone(0, cgroup)
+    if rootless.limited():
+        inside = namespaces.NEWUSER if rootless.unprivileged() else 0
+        return isolation.clone_within([(target, flags & inside | namespaces.NEWPID)], 0, cgroup)
     home = os.open("/proc/thread-self/ns/pid_for_children", os.O_RDONLY | os.O_CLOEXEC)
     try:
         namespaces.setns(target, namespaces.NEWPID)
-        made = clone.clone()
+        try:
+            made = clone.clone(0, cgroup)
+        except BaseException:
+            namespaces.setns(home, namespaces.NEWPID)
+            raise
         if made.pid:
             namespaces.setns(home, namespaces.NEWPID)
         return made
@@ -147,21 +204,27 @@ def _make_child(target: int, join_pid: bool) -> clone.Child:
         os.close(home)
 
 
-def _admit(kept: record.Record, cgroup: str, pid: int, plan: _Plan) -> None:
-    """Put the child where the container's processes are, with what only the host may give it."""
-    affinity = plan.process.get("execCPUAffinity") or {}
-    if affinity.get("initial"):
-        os.sched_setaffinity(pid, launch.cpus(affinity["initial"]))
-    if kept.cgroup:
-        from ..cgroup import group  # pylint: disable=import-outside-toplevel
-        if ".." in cgroup.split("/"):
-            raise EngineError("cgroup '%s' leads out of the container's" % cgroup, "Give the path of one below it")
-        group.attach((kept.cgroup + "/" + cgroup.strip("/")).rstrip("/"), pid)
-    if affinity.get("final"):
-        os.sched_setaffinity(pid, launch.cpus(affinity["final"]))
+def _admit(pid: int, plan: _Plan) -> None:
+    """Give the child what only the host may give it."""
     if plan.flags & namespaces.NEWUSER:
         identity.raise_limits(pid, plan.who)
     launch.set_oom_score(pid, plan.who)
+
+
+def _enter_cgroup(plan: _Plan, stage: launch.Stage) -> None:
+    """Be where the container's processes are, on the CPUs that are meant for one that is added."""
+    affinity = plan.process.get("execCPUAffinity") or {}
+    stage.name = "process.execCPUAffinity"
+    if affinity.get("initial"):
+        os.sched_setaffinity(0, numbers(affinity["initial"], "process.execCPUAffinity.initial"))
+    stage.name = "cgroup"
+    if plan.entry is not None:
+        cgroup_entry.enter_self(plan.entry, born=True)
+    stage.name = "process.execCPUAffinity"
+    if affinity.get("final"):
+        os.sched_setaffinity(0, numbers(affinity["final"], "process.execCPUAffinity.final"))
+    elif not affinity.get("initial"):
+        launch.reset_affinity()
 
 
 def _child(plan: _Plan) -> None:
@@ -169,6 +232,7 @@ def _child(plan: _Plan) -> None:
     stage = launch.Stage()
     try:
         launch.reset_signals()
+        _enter_cgroup(plan, stage)
         processes.set_dumpable(False)
         os.setsid()
         if os.read(plan.go, 1) != report.GO:
@@ -176,21 +240,24 @@ def _child(plan: _Plan) -> None:
         launch.seal_imports()
         stage.name = "process.apparmorProfile"
         labels.apply(plan.process, plan.proc)
+        stage.name = "linux.memoryPolicy"
+        memory.apply(plan.linux)
         stage.name = "namespaces"
-        if plan.flags:
-            namespaces.setns(plan.target, plan.flags)
+        if plan.flags & ~plan.inside:
+            namespaces.setns(plan.target, plan.flags & ~plan.inside)
+        who = plan.who
         if plan.flags & namespaces.NEWUSER:
             launch.become_root()
             processes.set_dumpable(False)
+            who = who._replace(may_set_groups=rootless.may_set_groups(plan.proc))
+        identity.lessen(who)
         if plan.rootfs:
             os.chroot(plan.rootfs)
         os.chdir("/")
-        result = try_call("keyctl", _KEYCTL_JOIN_SESSION_KEYRING, os.fsencode(plan.keyring))
-        if result < 0 and result not in (-38, -1, -13):
-            raise KernelError("keyctl(JOIN_SESSION_KEYRING)", -result, plan.keyring)
+        launch.leave_keyring()
         inside = paths.Root("/")
         root = inside.handle
-        if b"HOME" not in plan.env:
+        if not plan.env.get(b"HOME"):
             plan.env[b"HOME"] = os.fsencode(users.home_of(inside, plan.who.uid))
         stdio = plan.stdio
         if plan.console is not None:
@@ -199,18 +266,12 @@ def _child(plan: _Plan) -> None:
             console.hand_out(plan.console, terminal)
             console.control(terminal)
             stdio = (terminal.slave,) * 3
-        launch.assume(plan.who, plan.filter, root, plan.process.get("cwd") or "/", stdio, stage)
-        inside.close()
+        launch.assume(who, plan.filter, root, plan.process.get("cwd") or "/", stdio, stage, (plan.report, plan.go), (),
+                      plan.preserved)
         stage.name = "process.args"
         program = launch.find_program(plan.args[0], plan.env)
-        stage.name = "process.rlimits"
-        identity.set_limits(plan.who)
-        if plan.filter is not None and plan.who.no_new_privileges:
-            stage.name = "linux.seccomp"
-            plan.filter.install()
-        stage.name = "process.args"
-        os.write(plan.report, report.READY)
-        launch.execute(program, plan.args, plan.env, plan.preserved)
+        launch.become_program(launch.Program(program, plan.args, plan.env), plan.who, plan.filter,
+                              plan.report, stage)
     except BaseException as error:  # pylint: disable=broad-except
         os.write(plan.report, report.encode(stage.name, error))
     finally:

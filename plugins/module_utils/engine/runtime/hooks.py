@@ -11,33 +11,45 @@ from __future__ import annotations
 import errno
 import os
 import select
+import signal
 import time
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 from ..errors import EngineError
 from ..kernel import clone, processes
+from .report import Failure
 
 OUTPUT_LIMIT = 4096
 """Bytes of a hook's standard error that are kept for the error message."""
 _SIGKILL = 9
+_LONGEST = 2**30
+"""Milliseconds of one wait: poll(2) takes no more than an int, and what is asked for may be more."""
 
 
 class HookFailed(EngineError):
     """A hook could not be run, failed, or took too long."""
 
 
-def run_all(kind: str, wanted: Sequence[Dict[str, Any]], state: bytes) -> None:
+def run_all(kind: str, wanted: Sequence[Dict[str, Any]], state: bytes, inside: bool = False,
+            environment: Optional[Dict[bytes, bytes]] = None) -> None:
     """Run hooks one after the other.
 
     Args:
         kind: As in config.json, for errors.
         state: The container's state as JSON.
+        inside: Whether the root has changed already.
+        environment: Of a hook that says nothing of its own; nothing by default.
 
     Raises:
         HookFailed: The first that fails; the rest are not run.
     """
     for number, hook in enumerate(wanted):
-        run("hooks.%s[%d]" % (kind, number), hook, state)
+        run("error running %s hook #%d: hooks.%s[%d]" % (kind, number, kind, number), hook, state, inside, environment)
+
+
+def failed(error: BaseException) -> bool:
+    """Whether a hook's failure is the cause, here or in the container's process."""
+    return isinstance(error, HookFailed) or isinstance(error, Failure) and error.stage.startswith("hooks.")
 
 
 def run_through(kind: str, wanted: Sequence[Dict[str, Any]], state: bytes) -> List[str]:
@@ -45,32 +57,35 @@ def run_through(kind: str, wanted: Sequence[Dict[str, Any]], state: bytes) -> Li
     warnings = []
     for number, hook in enumerate(wanted):
         try:
-            run("hooks.%s[%d]" % (kind, number), hook, state)
+            run("error running %s hook #%d: hooks.%s[%d]" % (kind, number, kind, number), hook, state)
         except EngineError as error:
             warnings.append(str(error))
     return warnings
 
 
-def run(label: str, hook: Dict[str, Any], state: bytes) -> None:
-    """Run one hook and wait for it.
+def run(label: str, hook: Dict[str, Any], state: bytes, inside: bool = False,
+        environment: Optional[Dict[bytes, bytes]] = None) -> None:
+    """Run one hook and wait for it; for C(inside) and C(environment) see C(run_all).
 
     Raises:
         HookFailed: Says how it failed, with the end of its standard error.
     """
     path = hook["path"]
     arguments = [os.fsencode(each) for each in hook.get("args") or [path]]
-    environment = _environment(hook.get("env") or ())
+    if environment is None or hook.get("env") is not None:
+        environment = _environment(hook.get("env") or ())
     stdin, feed = os.pipe2(os.O_CLOEXEC)
     said, stderr = os.pipe2(os.O_CLOEXEC)
     sink = os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)
-    child = clone.clone()
+    child = clone.clone(alone=inside)
     if child.pid == 0:
         try:
             os.setsid()
             os.dup2(stdin, 0)
             os.dup2(sink, 1)
             os.dup2(stderr, 2)
-            clone.close_from(3, only_on_exec=True)
+            if not inside:  # else all is marked but what the program inherits, and a filter may be in force
+                clone.close_from(3, only_on_exec=True)
             os.execve(path, arguments, environment)
         except BaseException as error:  # pylint: disable=broad-except
             try:
@@ -96,7 +111,8 @@ def run(label: str, hook: Dict[str, Any], state: bytes) -> None:
         raise HookFailed("%s (%s) did not end within its timeout of %s s and was killed%s" % (label, path, timeout, because))
     if status:
         code = -(status & 0x7F) if status & 0x7F else status >> 8
-        how = "was killed by signal %d" % -code if code < 0 else "ended with exit status %d" % code
+        how = "was killed by signal %d (%s)" % (-code, (signal.strsignal(-code) or "").lower()) if code < 0 \
+            else "ended with exit status %d" % code
         raise HookFailed("%s (%s) %s%s" % (label, path, how, because))
 
 
@@ -110,7 +126,7 @@ def _attend(child: clone.Child, feed: int, said: int, state: bytes, deadline: An
     try:
         while True:
             left = None if deadline is None else max(0, (deadline - time.monotonic()) * 1000)
-            ready = dict(poller.poll(left))
+            ready = dict(poller.poll(None if left is None else min(left, _LONGEST)))
             if not ready:
                 return output, False
             if open_feed and feed in ready:

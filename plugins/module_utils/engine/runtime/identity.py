@@ -10,21 +10,22 @@ then the user with the capabilities kept over the change, then the other sets.
 from __future__ import annotations
 
 import os
-import resource
 import struct
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..kernel import capabilities
 from ..kernel.syscalls import call
-from .spec import CAPABILITY_SETS, RLIMITS
+from .spec import CAPABILITY_SETS, RLIMITS, SCHEDULER_FLAGS
 
 _INFINITY = 2**64 - 1
 _IO_CLASSES = {"IOPRIO_CLASS_RT": 1, "IOPRIO_CLASS_BE": 2, "IOPRIO_CLASS_IDLE": 3}
 _POLICIES = {"SCHED_OTHER": 0, "SCHED_FIFO": 1, "SCHED_RR": 2, "SCHED_BATCH": 3, "SCHED_ISO": 4, "SCHED_IDLE": 5,
              "SCHED_DEADLINE": 6}
-_SCHEDULER_FLAGS = {"SCHED_FLAG_RESET_ON_FORK": 0x01, "SCHED_FLAG_RECLAIM": 0x02, "SCHED_FLAG_DL_OVERRUN": 0x04,
-                    "SCHED_FLAG_KEEP_POLICY": 0x08, "SCHED_FLAG_KEEP_PARAMS": 0x10, "SCHED_FLAG_UTIL_CLAMP_MIN": 0x20,
-                    "SCHED_FLAG_UTIL_CLAMP_MAX": 0x40}
+_UNNEEDED = capabilities.mask("CAP_" + name for name in (
+    "DAC_READ_SEARCH", "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_RAW", "IPC_LOCK", "IPC_OWNER", "SYS_MODULE",
+    "SYS_RAWIO", "SYS_PTRACE", "SYS_PACCT", "SYS_BOOT", "SYS_TTY_CONFIG", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "AUDIT_READ",
+    "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "PERFMON", "BPF", "CHECKPOINT_RESTORE"))
+"""What the set-up of a process never needs."""
 
 
 class Identity(NamedTuple):
@@ -32,6 +33,7 @@ class Identity(NamedTuple):
 
     Attributes:
         groups: Supplementary groups.
+        may_set_groups: False in a user namespace whose /proc/self/setgroups says deny: the creator's groups stay.
         sets: Capability bits by the spec's names of the sets; C(None) for a process without the member: it has none.
         rlimits: Number of the resource, soft, hard; -1 for no limit.
     """
@@ -46,10 +48,13 @@ class Identity(NamedTuple):
     oom_score_adj: Optional[int]
     io_priority: Optional[int]
     scheduler: Optional[Dict[str, Any]]
+    may_set_groups: bool = True
 
 
 def of(process: Dict[str, Any]) -> Identity:
     """What a validated process object says."""
+    if process.get("rlimits"):
+        import resource  # noqa: F401  # pylint: disable=import-outside-toplevel,unused-import # nothing can be imported later
     user = process.get("user") or {}
     sets = process.get("capabilities") or {}
     umask = user.get("umask")
@@ -76,6 +81,7 @@ def set_limits(identity: Identity) -> None:
     Without CAP_SYS_RESOURCE a hard limit is cut to what the host allows.
     """
     for number, soft, hard in identity.rlimits:
+        import resource  # pylint: disable=import-outside-toplevel
         try:
             resource.setrlimit(number, (soft, hard))
         except (PermissionError, ValueError):
@@ -91,6 +97,7 @@ def raise_limits(pid: int, identity: Identity) -> None:
         pid: A child, from the host, where a user namespace takes that right away; 0 for the caller.
     """
     for number, _soft, hard in identity.rlimits:
+        import resource  # pylint: disable=import-outside-toplevel
         now, most = resource.prlimit(pid, number)
         if most != -1 and (hard == -1 or hard > most):
             try:
@@ -111,26 +118,31 @@ def set_priorities(identity: Identity) -> None:
         wanted = identity.scheduler
         flags = 0
         for name in wanted.get("flags") or ():
-            flags |= _SCHEDULER_FLAGS.get(name, 0)
+            flags |= SCHEDULER_FLAGS[name]
         record = struct.pack("=IIQiIQQQ", 48, _POLICIES[wanted["policy"]], flags, wanted.get("nice") or 0,
                              wanted.get("priority") or 0, wanted.get("runtime") or 0, wanted.get("deadline") or 0,
                              wanted.get("period") or 0)
         call("sched_setattr", 0, record, 0, target="scheduler")
 
 
-def become(identity: Identity, may_set_groups: bool = True) -> None:
-    """Turn the calling process into the container's user, with exactly its capabilities; there is no way back.
+def lessen(identity: Identity) -> None:
+    """Give up what no step of the set-up needs and the program does not get: a hole in the set-up is worth less then."""
+    effective, permitted, inheritable = capabilities.own()
+    kept = ~_UNNEEDED
+    for bits in identity.sets.values():
+        kept |= bits
+    capabilities.set_own(effective & kept, permitted & kept, inheritable & kept)
 
-    Args:
-        may_set_groups: False in a user namespace whose /proc/self/setgroups says deny.
-    """
+
+def become(identity: Identity) -> None:
+    """Turn the calling process into the container's user, with exactly its capabilities; there is no way back."""
     sets = identity.sets
     have = capabilities.own()[1]
     permitted = sets["permitted"] & have
     # A capability that the host does not grant is left out rather than fatal: a container starts with what there is.
     capabilities.limit_bounding(sets["bounding"])
     capabilities.keep_over_setuid(True)
-    if may_set_groups:
+    if identity.may_set_groups:
         os.setgroups(_groups(identity))
     os.setresgid(identity.gid, identity.gid, identity.gid)
     os.setresuid(identity.uid, identity.uid, identity.uid)

@@ -5,7 +5,8 @@
 
 It is the interpreter that made the container, so it is only safe with an
 interpreter whose executable is sealed (C(seal.py)); it is not dumpable, has the
-program's own user and capabilities, and holds no descriptor of the host.
+program's own user, capabilities and system call filter, and holds no descriptor
+of the host.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Optional
 
-from ..kernel import clone, processes
+from ..kernel import processes
 
 if TYPE_CHECKING:
     from .child import Plan
@@ -46,8 +47,13 @@ def wipe_traces(proc: int) -> None:
     processes.set_name("coracle-init")
 
 
-def stay(plan: "Plan") -> None:
-    """Fork: return in the child, which goes on to be the program; the parent stays and never returns."""
+def stay(plan: "Plan", syscall_filter: Optional[Any]) -> None:
+    """Fork: return in the child, which goes on to be the program; the parent stays and never returns.
+
+    Args:
+        syscall_filter: What is not in force yet; the parent is under it from here on, as the program is from its execve(2).
+    """
+    ready, held = os.pipe2(os.O_CLOEXEC)
     waited = frozenset(range(1, signal.NSIG)) - {signal.SIGKILL, signal.SIGSTOP}
     signal.pthread_sigmask(signal.SIG_SETMASK, waited & signal.valid_signals())
     child = os.fork()
@@ -55,14 +61,20 @@ def stay(plan: "Plan") -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.setpgid(0, 0)
         _take_terminal()
+        os.close(held)
+        os.read(ready, 1)  # the end of it: the parent is held as the program will be
+        os.close(ready)
         return
-    for handle in (plan.report, plan.go):
+    for handle in (ready, plan.report, plan.go, plan.start, plan.result, *range(3, 3 + plan.preserved)):
         try:
-            os.close(handle)
+            if handle is not None:
+                os.close(handle)
         except OSError:
             pass
-    clone.close_from(3)
     processes.set_dumpable(False)
+    if syscall_filter is not None:
+        syscall_filter.install()
+    os.close(held)
     _attend(child)
 
 

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..errors import EngineError, KernelError
 from ..kernel import clone, namespaces
 
 _BY_CHILD = ("user", "mount")
-_IOCTL_NSTYPE = 0xB703  # NS_GET_NSTYPE (ioctl_nsfs(2))
+_IOCTL_USERNS, _IOCTL_NSTYPE = 0xB701, 0xB703  # NS_GET_USERNS, NS_GET_NSTYPE (ioctl_nsfs(2))
 
 
 class Request(NamedTuple):
@@ -86,6 +86,20 @@ def _check(handle: int, kind: str, label: str, path: str) -> None:
                           "Give the path of a %s namespace" % kind, path=label)
 
 
+def foreign_network(request: Request) -> bool:
+    """Whether the container's user namespace does not own its network namespace, and so may not mount its sysfs."""
+    if not request.has("user") or "network" in request.new:
+        return False
+    network, user = request.handle("network"), request.handle("user")
+    if network is None or user is None:  # the caller's own; or older than the user namespace
+        return True
+    owner = fcntl.ioctl(network, _IOCTL_USERNS)
+    try:
+        return not os.path.sameopenfile(owner, user)
+    finally:
+        os.close(owner)
+
+
 def flags_of(kinds: Tuple[str, ...]) -> int:
     """The clone flags of some kinds."""
     flags = 0
@@ -100,7 +114,11 @@ def make_child(request: Request, born_flags: int, cgroup: Optional[int]) -> clon
     Args:
         born_flags: CLONE_NEW* of those that the child gets at birth.
     """
+    from . import rootless  # pylint: disable=import-outside-toplevel
     by_parent = [(kind, handle) for kind, handle in request.joined if kind not in _BY_CHILD]
+    if by_parent and request.handle("user") is None and rootless.limited():
+        # A way back from a namespace needs rights on the one that was left, which only the host's root has.
+        return clone_within([(handle, namespaces.FLAGS[kind]) for kind, handle in by_parent], born_flags, cgroup)
     home: List[Tuple[int, int]] = []
     child: Optional[clone.Child] = None
     try:
@@ -115,7 +133,7 @@ def make_child(request: Request, born_flags: int, cgroup: Optional[int]) -> clon
                                   errno=error.errno) from error
         user = request.handle("user")
         if user is not None and "pid" in request.new:
-            child = _clone_within(user, born_flags, cgroup)
+            child = clone_within([(user, namespaces.NEWUSER)], born_flags, cgroup)
         else:
             child = clone.clone(born_flags, cgroup)
     finally:
@@ -126,17 +144,22 @@ def make_child(request: Request, born_flags: int, cgroup: Optional[int]) -> clon
     return child
 
 
-def _clone_within(user: int, flags: int, cgroup: Optional[int]) -> clone.Child:
-    """clone3(2) from within a user namespace, so that the new ones belong to it; the child is still the caller's own.
+def clone_within(joined: Sequence[Tuple[int, int]], flags: int = 0, cgroup: Optional[int] = None) -> clone.Child:
+    """clone3(2) from within namespaces that the caller does not join itself; the child is still the caller's own.
 
-    Somebody in between joins the namespace, makes the child with CLONE_PARENT, tells its number and goes.
+    Somebody in between joins them, makes the child with CLONE_PARENT, tells its number and goes.
+
+    Args:
+        joined: In order: descriptor of a namespace, or of a process, and CLONE_NEW* of what is joined by it (setns(2)).
+        flags: CLONE_NEW* of those that the child gets at birth.
     """
     telling, told = os.pipe2(os.O_CLOEXEC)
     between = clone.clone()
     if between.pid == 0:
         word = b""
         try:
-            namespaces.setns(user, namespaces.NEWUSER)
+            for handle, kinds in joined:
+                namespaces.setns(handle, kinds)
             child = clone.clone(flags | clone.PARENT, cgroup)
             if child.pid == 0:
                 os.close(telling)
@@ -156,7 +179,7 @@ def _clone_within(user: int, flags: int, cgroup: Optional[int]) -> clone.Child:
         os.close(between.pidfd)
     number = int(word or b"-0")
     if number <= 0:
-        raise EngineError("cannot make the container in the user namespace that it joins: %s" % os.strerror(-number), None,
+        raise EngineError("cannot make a process in the namespaces that it joins: %s" % os.strerror(-number), None,
                           errno=-number)
     return clone.Child(number, os.pidfd_open(number))
 
@@ -183,20 +206,10 @@ def mapping_namespace(maps: Dict[str, Any]) -> int:
     Args:
         maps: C(uidMappings) and C(gidMappings) as in config.json.
     """
-    waiting, release = os.pipe2(os.O_CLOEXEC)
-    child = clone.clone(namespaces.NEWUSER)
-    if child.pid == 0:
-        os.close(release)
-        os.read(waiting, 1)
-        os._exit(0)
-    try:
-        write_maps(child.pid, maps)
-        return namespaces.open_of(child.pid, "user")
-    finally:
-        os.close(waiting)
-        os.close(release)
-        os.waitpid(child.pid, 0)
-        os.close(child.pidfd)
+    from ..kernel import bystander  # pylint: disable=import-outside-toplevel
+    with bystander.bystander(namespaces.NEWUSER) as pid:
+        write_maps(pid, maps)
+        return namespaces.open_of(pid, "user")
 
 
 def write_maps(pid: int, linux: Dict[str, Any]) -> None:
@@ -205,16 +218,42 @@ def write_maps(pid: int, linux: Dict[str, Any]) -> None:
     Raises:
         KernelError: The kernel refused; names the file.
     """
+    from . import rootless  # pylint: disable=import-outside-toplevel
+    if rootless.unprivileged() and rootless.write_maps(pid, linux):
+        return
     for kind in ("uid", "gid"):
         rows = "".join("%d %d %d\n" % (each["containerID"], each["hostID"], each["size"])
-                       for each in linux.get(kind + "Mappings") or ())
+                       for each in linux.get(kind + "Mappings") or _identity(kind))
         path = "/proc/%d/%s_map" % (pid, kind)
         try:
-            if kind == "gid" and os.geteuid() != 0:
+            if kind == "gid" and rootless.unprivileged():
                 _put("/proc/%d/setgroups" % pid, "deny")
             _put(path, rows)
         except OSError as error:
             raise KernelError("write", error.errno or 0, "linux.%sMappings" % kind) from error
+
+
+def _identity(kind: str) -> List[Dict[str, int]]:
+    """Mappings by which every ID that the caller's namespace has stands for itself."""
+    with open("/proc/self/%s_map" % kind, "rb") as stream:
+        rows = [line.split() for line in stream]
+    return [{"containerID": int(row[0]), "hostID": int(row[0]), "size": int(row[2])} for row in rows]
+
+
+def host_id(linux: Dict[str, Any], kind: str, number: int) -> int:
+    """The host's ID for one of a new user namespace.
+
+    Args:
+        kind: C(uid) or C(gid).
+
+    Raises:
+        EngineError: No mapping has it.
+    """
+    for each in linux.get(kind + "Mappings") or _identity(kind):
+        if each["containerID"] <= number < each["containerID"] + each["size"]:
+            return int(each["hostID"] + number - each["containerID"])
+    raise EngineError("linux.%sMappings: none of them has the %s %d" % (kind, kind, number), "Map it, or choose another",
+                      path="linux.%sMappings" % kind)
 
 
 def _put(path: str, text: str) -> None:

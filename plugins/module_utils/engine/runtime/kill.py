@@ -18,8 +18,8 @@ def kill(state_dir: str, number: int, everyone: bool = False) -> None:
     """Signal a container's first process.
 
     Args:
-        number: The signal's.
-        everyone: Signal all processes of its cgroup.
+        number: The signal's; 0 asks only whether there is a process to be signalled.
+        everyone: Signal all processes of its cgroup. So does SIGKILL where they do not end with the first one.
 
     Raises:
         Conflict: It is not running.
@@ -27,7 +27,7 @@ def kill(state_dir: str, number: int, everyone: bool = False) -> None:
     """
     kept = record.load(state_dir)
     now = record.status(state_dir, kept)
-    if everyone:
+    if everyone or number == _SIGKILL and kept.cgroup and not kept.own_pid_namespace and (now != "stopped" or _left(kept)):
         _all(kept, number, now)
         return
     if now in ("stopped", "creating"):
@@ -42,6 +42,12 @@ def kill(state_dir: str, number: int, everyone: bool = False) -> None:
     if number == _SIGKILL and now == "paused":
         from ..cgroup import group  # pylint: disable=import-outside-toplevel
         group.thaw(kept.cgroup)  # on v1 a frozen process cannot die
+
+
+def _left(kept: record.Record) -> bool:
+    """Whether processes remain though the first has ended."""
+    from ..cgroup import group  # pylint: disable=import-outside-toplevel
+    return bool(group.processes(kept.cgroup))
 
 
 def _all(kept: record.Record, number: int, now: str) -> None:

@@ -35,6 +35,24 @@ def selinux_enabled() -> bool:
     return os.path.exists(_SELINUX)
 
 
+def confined_by(process: int) -> str:
+    """The AppArmor profile that a process runs under now, without its mode; C(unconfined) for none.
+
+    Args:
+        process: Descriptor of its folder in /proc.
+    """
+    for name in ("attr/apparmor/current", "attr/current"):
+        try:
+            handle = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=process)
+        except FileNotFoundError:  # the first is there since Linux 5.8
+            continue
+        try:
+            return os.read(handle, 4096).decode("utf-8", "replace").rstrip("\0\n").partition(" (")[0]
+        finally:
+            os.close(handle)
+    return _UNCONFINED
+
+
 def check(config: Dict[str, Any]) -> None:
     """Refuse labels that nothing would enforce.
 

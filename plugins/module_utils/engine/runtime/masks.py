@@ -12,8 +12,8 @@ from typing import Sequence
 
 from ..errors import KernelError
 from ..kernel import mounts, paths
+from . import devices, places
 
-_NULL = os.makedev(1, 3)
 _EMPTY = (mounts.MOUNT_ATTR_RDONLY | mounts.MOUNT_ATTR_NOSUID | mounts.MOUNT_ATTR_NODEV
           | mounts.MOUNT_ATTR_NOEXEC)
 _GONE = (errno.ENOENT, errno.ENOTDIR)
@@ -35,13 +35,13 @@ def mask(root: paths.Root, masked: Sequence[str]) -> None:
                 raise
             try:
                 if not stat.S_ISDIR(os.fstat(target).st_mode):
-                    tree = _null()
+                    tree = devices.null()
                 elif empty < 0:
                     tree = mounts.new_file_system("tmpfs", [("source", "tmpfs"), ("mode", "755")], _EMPTY)
                 else:
                     tree = mounts.open_tree("", empty, clone=True)
                 try:
-                    mounts.move_mount(tree, "", target)
+                    places.cover(target, tree, path)
                     if empty < 0 and stat.S_ISDIR(os.fstat(tree).st_mode):
                         empty = os.dup(tree)
                 finally:
@@ -51,15 +51,6 @@ def mask(root: paths.Root, masked: Sequence[str]) -> None:
     finally:
         if empty >= 0:
             os.close(empty)
-
-
-def _null() -> int:
-    tree = mounts.open_tree("/dev/null", clone=True)
-    status = os.fstat(tree)
-    if not stat.S_ISCHR(status.st_mode) or status.st_rdev != _NULL:
-        os.close(tree)
-        raise OSError(errno.ENODEV, "is not the null device on this host", "/dev/null")
-    return tree
 
 
 def protect(root: paths.Root, read_only: Sequence[str]) -> None:
@@ -75,7 +66,7 @@ def protect(root: paths.Root, read_only: Sequence[str]) -> None:
             tree = mounts.open_tree("", target, clone=True, recursive=True)
             try:
                 mounts.set_attributes("", mounts.MOUNT_ATTR_RDONLY, directory=tree, recursive=True)
-                mounts.move_mount(tree, "", target)
+                places.cover(target, tree, path)
             finally:
                 os.close(tree)
         finally:

@@ -11,18 +11,21 @@
 
 from __future__ import annotations
 
-import json
 import os
-from typing import Any, Dict, NamedTuple, Optional
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from ..errors import Corrupt, NotFound
 from ..kernel.processes import Process, alive
-from ..store import files
+from ..store import documents, files
 
 FILE = "state.json"
+FOREIGN = "external.json"
+"""Only with a container that another runtime has made: C(external.py) says which, and reads it."""
 CONFIG = "config.json"
 START_FIFO = "exec.fifo"
 RESULT_FIFO = "exec.result"
+DEVICE = "device"
+"""What the names of device nodes begin with, which lie here till they are mounted."""
 
 
 class Record(NamedTuple):
@@ -38,6 +41,8 @@ class Record(NamedTuple):
         created: When, RFC 3339 in UTC.
         annotations: From its configuration.
         own_pid_namespace: Whether its first process takes all others with it.
+        covered: Whether its root is a mount that was made for it, in the mount namespace of its creator.
+        stdio: What its first process got as standard streams, as /proc/PID/fd names them.
     """
 
     id: str
@@ -50,6 +55,8 @@ class Record(NamedTuple):
     created: str
     annotations: Dict[str, str]
     own_pid_namespace: bool
+    stdio: Tuple[str, ...] = ()
+    covered: bool = False
 
     @property
     def process(self) -> Process:
@@ -59,7 +66,7 @@ class Record(NamedTuple):
 
 def save(state_dir: str, record: Record) -> None:
     """Write the record; the folder is on a tmpfs, so no disk is waited for."""
-    files.write_json(os.path.join(state_dir, FILE), record._asdict(), durable=False)
+    files.write(os.path.join(state_dir, FILE), documents.encode(record._asdict()).encode("ascii"), durable=False)
 
 
 def load(state_dir: str) -> Record:
@@ -107,4 +114,4 @@ def document(record: Record, now: str, pid: Optional[int] = None) -> Dict[str, A
 
 def encode(record: Record, now: str, pid: Optional[int] = None) -> bytes:
     """The state as bytes, as a hook reads it."""
-    return json.dumps(document(record, now, pid)).encode("utf-8", "surrogateescape")
+    return documents.encode(document(record, now, pid)).encode("ascii")

@@ -10,6 +10,7 @@ coming execve closes: bytes that need no import and no codec but UTF-8.
 from __future__ import annotations
 
 import os
+import sys
 from typing import Tuple
 
 from ..errors import EngineError, KernelError
@@ -19,6 +20,8 @@ LIMIT = 4000
 FAILED = b"E"
 READY = b"R"
 HOOKS = b"H"
+LISTENER = b"L"
+"""Followed by the number of the descriptor that it will be, as C(struct)'s C(i)."""
 GO = b"G"
 
 
@@ -70,7 +73,7 @@ def decode(content: bytes, doing: str = "start the container") -> Failure:
         doing: What cannot be done because of it.
     """
     parts = content[1:].decode("utf-8", "replace").split("\0", 3)
-    if content[:1] != FAILED or len(parts) != 4 or not parts[1].isdigit():
+    if content[:1] != FAILED or len(parts) != 4 or not parts[1].isdecimal():
         return Failure(doing, "set-up", 0, "", "the process ended without a word: it was killed")
     return Failure(doing, parts[0], int(parts[1]), parts[2], parts[3])
 
@@ -84,3 +87,8 @@ def read_all(handle: int) -> bytes:
             break
         content += part
     return content
+
+
+def read_number(handle: int) -> int:
+    """The number that follows C(LISTENER)."""
+    return int.from_bytes(os.read(handle, 4), sys.byteorder)

@@ -17,11 +17,12 @@ import stat
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from ..errors import KernelError, Unsupported
-from ..kernel import mounts, paths
-from . import cgroup_mount, isolation, mount_options
+from ..kernel import mounts, namespaces, paths
+from . import cgroup_mount, isolation, mount_options, places, tmpfs
 from .mount_options import Options
 
 _STRICT = ("proc", "sysfs")
+"""What is never mounted where a link leads: /proc and /sys must be the real ones."""
 
 
 class Step(NamedTuple):
@@ -33,6 +34,7 @@ class Step(NamedTuple):
         fstype, source: As in config.json.
         options: Sorted.
         tree: A descriptor of the detached mount, where the parent has made it.
+        inside: Of a source that only an earlier mount brings: its path seen from the root, in a user namespace.
     """
 
     label: str
@@ -41,6 +43,7 @@ class Step(NamedTuple):
     source: str
     options: Options
     tree: Optional[int] = None
+    inside: str = ""
 
 
 def steps(config: Dict[str, Any], bundle: str) -> List[Step]:
@@ -65,41 +68,96 @@ def steps(config: Dict[str, Any], bundle: str) -> List[Step]:
     return result
 
 
-def prepared(all_steps: Sequence[Step], config: Dict[str, Any], in_user_namespace: bool, opened: List[int]) -> List[Step]:
+def prepared(all_steps: Sequence[Step], config: Dict[str, Any], root_path: str, in_user_namespace: bool,
+             opened: List[int]) -> List[Step]:
     """In the parent: make those mounts that the child cannot: binds from where its user may not go, and mapped ones.
 
     Args:
+        root_path: Of the root; real.
         opened: Gets the descriptors, for the caller to close.
     """
-    result = []
+    result: List[Step] = []
+    spaces: Dict[str, int] = {}
     for number, step in enumerate(all_steps):
-        if step.options.bind and not step.options.remount and (in_user_namespace or step.options.idmap):
+        inside = _brought(step.source, root_path, result) if in_user_namespace and step.options.bind else ""
+        if inside and not step.options.idmap:
+            step = step._replace(inside=inside)
+        elif step.options.bind and not step.options.remount and (in_user_namespace or step.options.idmap):
             tree = mounts.open_tree(step.source, clone=True, recursive=step.options.recursive)
             opened.append(tree)
             step = step._replace(tree=tree)
         if step.options.idmap:
-            _map(step, config, (config.get("mounts") or ())[number])
+            _map(step, config, (config.get("mounts") or ())[number], spaces, opened)
         result.append(step)
     return result
 
 
-def _map(step: Step, config: Dict[str, Any], mount_config: Dict[str, Any]) -> None:
-    """Show a mount's files with other owners: the mount's own mappings, else the container's (mount_setattr(2))."""
+def with_sysfs(all_steps: Sequence[Step], network: Optional[int], unprivileged: bool, opened: List[int]) -> List[Step]:
+    """In the parent: the sysfs of a network namespace that the child's user namespace does not own, and so may not mount.
+
+    Args:
+        network: Descriptor of that namespace; C(None) for the caller's own.
+        unprivileged: Whether the caller may not either: then the host's is shown, with what lies below it, read-only.
+        opened: Gets the descriptors, for the caller to close.
+    """
+    result = []
+    for step in all_steps:
+        options = step.options
+        if step.fstype == "sysfs" and not options.bind and not options.remount:
+            if unprivileged:
+                flags = options.set | mounts.MOUNT_ATTR_RDONLY
+                step = step._replace(source="/sys", options=options._replace(
+                    bind=True, recursive=True, set=flags, set_below=flags | options.set_below, data=()))
+            else:
+                opened.append(_sysfs(network, options.set))
+                step = step._replace(tree=opened[-1])
+        result.append(step)
+    return result
+
+
+def _sysfs(network: Optional[int], attributes: int) -> int:
+    def make() -> int:
+        return mounts.new_file_system("sysfs", [("source", "sysfs")], attributes)
+    return make() if network is None else namespaces.inside(network, namespaces.NEWNET, make)
+
+
+def _brought(source: str, root_path: str, earlier: Sequence[Step]) -> str:
+    """The path inside the root of a source that earlier mounts lie on, over or under, or nothing."""
+    path = os.path.realpath(source)
+    inside = path[len(root_path):] + "/" if path.startswith(root_path.rstrip("/") + "/") else ""
+    for each in earlier if inside else ():
+        place = each.destination.rstrip("/") + "/"
+        if inside.startswith(place) or place.startswith(inside):
+            return inside
+    return ""
+
+
+def _map(step: Step, config: Dict[str, Any], mount_config: Dict[str, Any], spaces: Dict[str, int], opened: List[int]) -> None:
+    """Show a mount's files with other owners: the mount's own mappings, else the container's (mount_setattr(2)).
+
+    Args:
+        spaces: The user namespaces that stand for mappings so far.
+    """
     if step.tree is None:
         raise Unsupported("%s: only bind mounts can be mapped to other users" % step.label, "Leave idmap out")
     linux = config.get("linux") or {}
     maps = [mount_config.get(kind) or linux.get(kind) for kind in ("uidMappings", "gidMappings")]
     if not maps[0] or not maps[1]:
         raise Unsupported("%s: idmap without mappings" % step.label, "Give the mount uidMappings and gidMappings")
-    namespace = isolation.mapping_namespace({"uidMappings": maps[0], "gidMappings": maps[1]})
+    key = repr(maps)
+    if key not in spaces:
+        spaces[key] = isolation.mapping_namespace({"uidMappings": maps[0], "gidMappings": maps[1]})
+        opened.append(spaces[key])
+    namespace = spaces[key]
     try:
         mounts.set_attributes("", mounts.MOUNT_ATTR_IDMAP, directory=step.tree, user_namespace=namespace,
                               recursive=step.options.idmap == "ridmap")
     except KernelError as error:
+        place = _holder(os.path.realpath(step.source))
+        kind = next((each.fstype for each in reversed(mounts.table()) if each.target == place), "unknown")
         raise KernelError("mount_setattr(MOUNT_ATTR_IDMAP)", error.errno, step.label,
-                          "The file system of %s must support mapped mounts" % step.source) from error
-    finally:
-        os.close(namespace)
+                          "The file system of %s (%s) cannot be shown through mappings: take a folder on another one, or no "
+                          "user namespace" % (step.source, kind)) from error
 
 
 def enter_namespace(root_path: str, propagation: int, tree: Optional[int] = None) -> paths.Root:
@@ -111,8 +169,8 @@ def enter_namespace(root_path: str, propagation: int, tree: Optional[int] = None
             reached, and stays this descriptor's.
     """
     mounts.mount(None, "/", None, propagation or mounts.MS_SLAVE | mounts.MS_REC)
-    if propagation & mounts.MS_SHARED:
-        # pivot_root(2) refuses a root whose parent mount is shared.
+    if propagation & mounts.MS_SHARED or propagation and not propagation & mounts.MS_REC:
+        # pivot_root(2) refuses a root whose parent mount is shared, and the host would see what is mounted on one.
         mounts.mount(None, _holder(root_path), None, mounts.MS_PRIVATE)
     if tree is not None:
         mounts.move_mount(tree, "/")
@@ -132,8 +190,12 @@ def _holder(path: str) -> str:
     return found
 
 
-def mount(root: paths.Root, step: Step, cgroups: cgroup_mount.Cgroups) -> None:
-    """Make one mount."""
+def mount(root: paths.Root, step: Step, cgroups: cgroup_mount.Cgroups, late: List[int]) -> None:
+    """Make one mount.
+
+    Args:
+        late: Gets the descriptor of a mount that is to become read-only once all is made that lies in it; see C(finish).
+    """
     options = step.options
     if options.remount:
         _remount(root, step)
@@ -142,19 +204,22 @@ def mount(root: paths.Root, step: Step, cgroups: cgroup_mount.Cgroups) -> None:
         cgroup_mount.mount(root, step.destination, options, cgroups)
         return
     if options.bind:
-        tree = step.tree if step.tree is not None else \
-            mounts.open_tree(step.source, clone=True, recursive=options.recursive)
+        tree = step.tree if step.tree is not None else _source(root, step)
         if options.set or options.clear:
             mounts.set_attributes("", options.set, options.clear, directory=tree)
     else:
-        tree = mounts.new_file_system(step.fstype, _settings(step), options.set)
+        held_back = options.set & mounts.MOUNT_ATTR_RDONLY if step.fstype == "tmpfs" or step.destination == "/dev" else 0
+        tree = step.tree if step.tree is not None else \
+            mounts.new_file_system(step.fstype, _settings(root, step), options.set & ~held_back)
+        if held_back:
+            late.append(os.dup(tree))
     try:
         if options.set_below or options.clear_below:
             mounts.set_attributes("", options.set_below, options.clear_below, directory=tree, recursive=True)
         if options.copy_up and step.fstype == "tmpfs":
-            _copy_up(root, step.destination, tree)
-        attach(root, step.destination, tree, folder=not options.bind or stat.S_ISDIR(os.fstat(tree).st_mode),
-               strict=step.fstype in _STRICT and not options.bind)
+            tmpfs.copy_up(root, step.destination, tree)
+        places.attach(root, step.destination, tree, folder=not options.bind or stat.S_ISDIR(os.fstat(tree).st_mode),
+                      strict=step.fstype in _STRICT)
         for each in options.propagation:
             mounts.set_attributes("", 0, directory=tree, propagation=each & ~mounts.MS_REC,
                                   recursive=bool(each & mounts.MS_REC))
@@ -162,45 +227,33 @@ def mount(root: paths.Root, step: Step, cgroups: cgroup_mount.Cgroups) -> None:
         os.close(tree)
 
 
-def _settings(step: Step) -> List[Any]:
+def _source(root: paths.Root, step: Step) -> int:
+    """A detached copy of what a bind shows."""
+    if not step.inside:
+        return mounts.open_tree(step.source, clone=True, recursive=step.options.recursive)
+    handle = root.open(step.inside.rstrip("/"))
+    try:
+        return mounts.open_tree("", handle, clone=True, recursive=step.options.recursive)
+    finally:
+        os.close(handle)
+
+
+def finish(late: Sequence[int]) -> None:
+    """Make read-only what was held back till devices, places of other mounts and what hooks add were there."""
+    for tree in late:
+        mounts.set_attributes("", mounts.MOUNT_ATTR_RDONLY, directory=tree)
+        os.close(tree)
+
+
+def _settings(root: paths.Root, step: Step) -> List[Any]:
     settings = list(step.options.data)
+    if step.fstype == "tmpfs" and "mode" not in dict(settings):
+        mode = tmpfs.mode_at(root, step.destination)
+        if mode is not None:
+            settings.append(("mode", "%o" % mode))
     if step.source:
         settings.insert(0, ("source", step.source))
     return settings
-
-
-def attach(root: paths.Root, destination: str, tree: int, folder: bool, strict: bool = False) -> None:
-    """Put a detached mount at a place inside the root, made where missing.
-
-    Args:
-        folder: Whether a folder is made, or else an empty file.
-        strict: Refuse a place that is reached through a link: /proc and /sys must be the real ones.
-    """
-    if strict:
-        _refuse_link(root, destination)
-    target = root.make_folders(destination) if folder else root.make_file(destination)
-    try:
-        mounts.move_mount(tree, "", target)
-    except KernelError as error:
-        raise KernelError("move_mount", error.errno, destination) from error
-    finally:
-        os.close(target)
-
-
-def _refuse_link(root: paths.Root, destination: str) -> None:
-    try:
-        handle = paths.open_beneath(root.handle, destination.strip("/"), os.O_PATH | os.O_NOFOLLOW,
-                                    resolve=paths.RESOLVE_IN_ROOT | paths.RESOLVE_NO_SYMLINKS)
-    except KernelError as error:
-        if error.errno == errno.ENOENT:
-            return
-        raise
-    try:
-        if not stat.S_ISDIR(os.fstat(handle).st_mode):
-            raise KernelError("open", errno.ENOTDIR, destination,
-                              "The image must hold an ordinary folder there, or nothing")
-    finally:
-        os.close(handle)
 
 
 def _remount(root: paths.Root, step: Step) -> None:
@@ -215,69 +268,6 @@ def _remount(root: paths.Root, step: Step) -> None:
         os.close(handle)
 
 
-def _copy_up(root: paths.Root, destination: str, tree: int) -> None:
-    """Fill a new tmpfs with what its place in the image held: the option tmpcopyup."""
-    try:
-        source = root.open(destination, os.O_RDONLY | os.O_DIRECTORY)
-    except KernelError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            return
-        raise
-    try:
-        target = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=tree)
-        try:
-            status = os.fstat(source)
-            os.fchown(target, status.st_uid, status.st_gid)
-            os.fchmod(target, stat.S_IMODE(status.st_mode))
-            _copy_tree(source, target)
-        finally:
-            os.close(target)
-    finally:
-        os.close(source)
-
-
-def _copy_tree(source: int, target: int) -> None:
-    folder_flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    for name in os.listdir(source):
-        status = os.stat(name, dir_fd=source, follow_symlinks=False)
-        if stat.S_ISDIR(status.st_mode):
-            os.mkdir(name, 0o700, dir_fd=target)
-            below, above = os.open(name, folder_flags, dir_fd=source), os.open(name, folder_flags, dir_fd=target)
-            try:
-                _copy_tree(below, above)
-            finally:
-                os.close(below)
-                os.close(above)
-        elif stat.S_ISLNK(status.st_mode):
-            os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=target)
-        elif stat.S_ISREG(status.st_mode):
-            _copy_file(source, target, name)
-        else:
-            os.mknod(name, status.st_mode, status.st_rdev, dir_fd=target)
-        os.chown(name, status.st_uid, status.st_gid, dir_fd=target, follow_symlinks=False)
-        if not stat.S_ISLNK(status.st_mode):
-            os.chmod(name, stat.S_IMODE(status.st_mode), dir_fd=target)
-            os.utime(name, ns=(status.st_atime_ns, status.st_mtime_ns), dir_fd=target, follow_symlinks=False)
-
-
-def _copy_file(source: int, target: int, name: str) -> None:
-    reading = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source)
-    try:
-        writing = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=target)
-        try:
-            while True:
-                part = os.read(reading, 1 << 20)
-                if not part:
-                    break
-                view = memoryview(part)
-                while view:
-                    view = view[os.write(writing, view):]
-        finally:
-            os.close(writing)
-    finally:
-        os.close(reading)
-
-
 def make_read_only(root: paths.Root) -> None:
     """Let nothing be written to the root's own mount; what is mounted inside keeps its ways."""
     mounts.set_attributes("", mounts.MOUNT_ATTR_RDONLY, directory=root.handle)
@@ -289,17 +279,43 @@ def enter(root: paths.Root, pivot: bool = True) -> None:
     Args:
         pivot: Whether to use pivot_root(2); where C(/) is the initramfs only a move works.
     """
+    if not pivot:
+        _hide_kernel_views(root)
     os.fchdir(root.handle)
     if not pivot:
-        mounts.mount(".", "/", None, mounts.MS_MOVE)
+        try:
+            mounts.mount(".", "/", None, mounts.MS_MOVE)
+        except KernelError as error:
+            if error.errno != errno.ELOOP:  # it lies over C(/) already
+                raise
         os.chroot(".")
         os.chdir("/")
         return
+    old = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     # Both at one place: the old root comes to lie over the new one (pivot_root(2), NOTES).
     mounts.pivot_root(".", ".")
+    os.fchdir(old)
+    os.close(old)
     mounts.mount(None, ".", None, mounts.MS_SLAVE | mounts.MS_REC)  # the unmount below must not reach the host
     mounts.unmount(".", mounts.MNT_DETACH)
     os.chdir("/")
+
+
+def _hide_kernel_views(root: paths.Root) -> None:
+    """Let go of the host's procfs and sysfs: while one is in the namespace, who has a user namespace may mount it unmasked.
+
+    What cannot be unmounted is covered (mount_namespaces(7), restrictions).
+    """
+    rows = mounts.table()
+    with open("/proc/self/fdinfo/%d" % root.handle, "rb") as stream:
+        own = {int(line.split()[1]) for line in stream if line.startswith(b"mnt_id:")}
+    for each in rows:  # a mount comes after the one that it lies on
+        if each.parent in own:
+            own.add(each.identity)
+    for target in {each.target for each in rows if each.fstype in _STRICT and each.identity not in own}:
+        mounts.mount(None, target, None, mounts.MS_SLAVE | mounts.MS_REC)  # the host keeps its own
+        if not mounts.unmount_if_mounted(target):
+            mounts.mount("tmpfs", target, "tmpfs")
 
 
 def chroot(path: str) -> None:
@@ -311,7 +327,7 @@ def chroot(path: str) -> None:
 def propagation_of(config: Dict[str, Any]) -> int:
     """MS_* of C(linux.rootfsPropagation), 0 where it says nothing."""
     name = (config.get("linux") or {}).get("rootfsPropagation") or ""
-    return mount_options.PROPAGATION.get(name, 0) | (mounts.MS_REC if name else 0)
+    return mount_options.PROPAGATION.get(name, 0)
 
 
 def has_bind_at(all_steps: Sequence[Step], destination: str) -> bool:

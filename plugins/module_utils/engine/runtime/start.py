@@ -9,19 +9,23 @@ import errno
 import os
 from typing import List
 
-from ..errors import Conflict, EngineError
+from ..errors import Conflict
 from ..store import files
-from . import hooks, record, report, spec
+from . import delete, hooks, record, report, spec
+
+_STRICT = 3
+"""The minor version from which on a poststart hook must not fail."""
 
 
 def start(state_dir: str) -> List[str]:
     """Start a created container; returns when its program runs.
 
-    Returns: Warnings: poststart hooks that failed.
+    Returns: Warnings; see C(poststart).
 
     Raises:
         Conflict: It is not in the state C(created).
-        Failure: The program cannot be run, or a startContainer hook failed; the container has ended.
+        Failure: The program cannot be run; the container has ended.
+        Failure, HookFailed: A startContainer or poststart hook failed; the container is gone.
     """
     kept = record.load(state_dir)
     now = record.status(state_dir, kept)
@@ -50,17 +54,33 @@ def start(state_dir: str) -> List[str]:
         os.close(result)
     files.remove(result_path)
     if said:
-        raise report.decode(said)
+        failure = report.decode(said)
+        if hooks.failed(failure):
+            delete.delete(state_dir, force=True)  # lifecycle steps 7, 12 and 13
+        raise failure
     return poststart(state_dir, kept)
 
 
 def poststart(state_dir: str, kept: record.Record) -> List[str]:
-    """Run the hooks that follow a start; a failure is a warning (runtime-spec runtime.md, lifecycle step 9)."""
-    wanted = (spec.load(os.path.join(state_dir, record.CONFIG)).get("hooks") or {}).get("poststart")
+    """Run the hooks that follow a start (runtime-spec runtime.md, lifecycle step 9).
+
+    The first that fails ends the container and its life cycle. Up to runtime-spec 1.2 it was nothing but a warning,
+    and is for configurations of those versions.
+
+    Returns: Warnings.
+
+    Raises:
+        HookFailed: The container is gone.
+    """
+    wanted = spec.hooks_of(os.path.join(state_dir, record.CONFIG), "poststart")
     if not wanted:
         return []
     state = record.encode(kept, "running")
-    try:
+    if int(kept.oci_version.split(".")[1]) < _STRICT:
         return hooks.run_through("poststart", wanted, state)
-    except EngineError as error:
-        return [str(error)]
+    try:
+        hooks.run_all("poststart", wanted, state)
+    except hooks.HookFailed:
+        delete.delete(state_dir, force=True)
+        raise
+    return []

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, Dict, List, NamedTuple, Tuple
+import os
+import stat
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from ..errors import EngineError, Unsupported
+from ..errors import Unsupported
 from ..kernel import seccomp, syscall_numbers
 from ..kernel.seccomp import Block, Comparison, Rule
 from ..kernel.syscalls import MACHINE
+from ..store import documents, files
 
 ARCHITECTURES: Dict[str, Tuple[int, str]] = {
     # name: (AUDIT_ARCH_*, table of numbers)
@@ -32,6 +34,9 @@ _OPERATORS = {"SCMP_CMP_NE": "!=", "SCMP_CMP_LT": "<", "SCMP_CMP_LE": "<=", "SCM
               "SCMP_CMP_GT": ">", "SCMP_CMP_MASKED_EQ": "&"}
 _EPERM, _ENOSYS = 1, 38
 _MANY = 8
+_MOST_KEPT = 64
+_LARGEST = 4096 * 8
+"""Bytes of a program: the kernel takes 4096 instructions (BPF_MAXINSNS)."""
 _assembled: Dict[str, Filter] = {}
 
 
@@ -41,6 +46,11 @@ class Filter(NamedTuple):
     program: bytes
     flags: int
 
+    @property
+    def asks(self) -> bool:
+        """Whether there are calls on which another process decides."""
+        return bool(self.flags & seccomp.FLAG_NEW_LISTENER)
+
     def install(self) -> int:
         """Put it in force on this process, for good; see C(kernel.seccomp.install)."""
         return seccomp.install(self.program, self.flags)
@@ -48,7 +58,7 @@ class Filter(NamedTuple):
 
 def actions() -> List[str]:
     """The actions that are supported, by their names."""
-    return sorted(name for name, verdict in _ACTIONS.items() if verdict != seccomp.NOTIFY)
+    return sorted(_ACTIONS)
 
 
 def operators() -> List[str]:
@@ -61,31 +71,81 @@ def flags() -> List[str]:
     return sorted(_FLAGS)
 
 
-def assemble(section: Dict[str, Any]) -> Filter:
+def assemble(section: Dict[str, Any], folder: str = "") -> Filter:
     """The filter of a validated linux.seccomp section; the same section is assembled once in a process.
+
+    Args:
+        folder: Where assembled programs are kept by digest, for processes to come; made where it is missing.
 
     Raises:
         Unsupported: It uses what this machine or this runtime does not have.
     """
-    key = json.dumps(section)
+    key = documents.encode(section)
     known = _assembled.get(key)
     if known is not None:
         return known
     if len(_assembled) >= _MANY:
         _assembled.clear()
-    result = Filter(_program(section), _flags_of(section))
+    path = os.path.join(folder, _digest(key)) if folder else ""
+    program = _kept(path)
+    if program is None:
+        program = _program(section)
+        _keep(path, program)
+    result = Filter(program, _flags_of(section))
     _assembled[key] = result
     return result
 
 
+def _digest(key: str) -> str:
+    """What a program depends on: the section, the machine, and the code that assembles it."""
+    code = [os.stat(place) for place in (__file__, seccomp.__file__, syscall_numbers.__file__)]
+    told = "%s %s %s" % (MACHINE, [(each.st_size, each.st_mtime_ns, each.st_ino) for each in code], key)
+    try:
+        from _blake2 import blake2b  # pylint: disable=import-outside-toplevel
+    except ImportError:
+        from hashlib import blake2b  # pylint: disable=import-outside-toplevel  # loads OpenSSL, for 3 ms
+    return blake2b(told.encode("utf-8", "surrogateescape"), digest_size=32).hexdigest()
+
+
+def _kept(path: str) -> Optional[bytes]:
+    """A program that was assembled before; only from a file that nobody else could have written."""
+    if not path:
+        return None
+    try:
+        for place in (os.path.dirname(path), path):
+            status = os.lstat(place)
+            if status.st_uid != os.geteuid() or status.st_mode & 0o022 or stat.S_ISLNK(status.st_mode):
+                return None
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as stream:
+            program = stream.read(_LARGEST + 1)
+    except OSError:
+        return None
+    return program if 0 < len(program) <= _LARGEST and not len(program) % 8 else None
+
+
+def _keep(path: str, program: bytes) -> None:
+    """Keep a program; not being able to is no failure."""
+    if not path:
+        return
+    try:
+        files.make_folder(os.path.dirname(path), 0o700)
+        names = os.listdir(os.path.dirname(path))
+        for name in names if len(names) >= _MOST_KEPT else ():
+            files.remove(os.path.join(os.path.dirname(path), name))
+        files.write(path, program, durable=False)
+    except OSError:
+        pass
+
+
 def _flags_of(section: Dict[str, Any]) -> int:
     names = section.get("flags")
-    if names is None:
-        return seccomp.FLAG_SPEC_ALLOW  # as runc: without it every process pays for a speculation barrier
-    flags = 0
-    for name in names:
+    flags = seccomp.FLAG_SPEC_ALLOW if names is None else 0  # as runc: without it every process pays for a speculation barrier
+    for name in names or ():
         flags |= _FLAGS[name]
-    return flags
+    if "SCMP_ACT_NOTIFY" in [each["action"] for each in section.get("syscalls") or ()] + [section["defaultAction"]]:
+        # Of the two results that the call would have it can return one; and here is one thread.
+        return flags & ~seccomp.FLAG_TSYNC | seccomp.FLAG_NEW_LISTENER
+    return flags & ~seccomp.FLAG_WAIT_KILLABLE_RECV
 
 
 def _program(section: Dict[str, Any]) -> bytes:
@@ -95,7 +155,7 @@ def _program(section: Dict[str, Any]) -> bytes:
     names = list(section.get("architectures") or ())
     if NATIVE[MACHINE] not in names:
         names.insert(0, NATIVE[MACHINE])
-    default = _verdict(section["defaultAction"], section.get("defaultErrnoRet"), "linux.seccomp.defaultAction")
+    default = _verdict(section["defaultAction"], section.get("defaultErrnoRet"))
     blocks = [_block(name, section, default) for name in names if name in ARCHITECTURES]
     return seccomp.assemble(blocks)
 
@@ -107,8 +167,8 @@ def _block(architecture: str, section: Dict[str, Any], default: int) -> Block:
     offset = seccomp.X32_BIT if x32 else 0
     rules: Dict[int, List[Rule]] = {}
     highest = 0
-    for place, each in enumerate(section.get("syscalls") or ()):
-        verdict = _verdict(each["action"], each.get("errnoRet"), "linux.seccomp.syscalls[%d].action" % place)
+    for each in section.get("syscalls") or ():
+        verdict = _verdict(each["action"], each.get("errnoRet"))
         made = _rules(verdict, each.get("args") or ())
         for name in each["names"]:
             number = numbers.get(name)
@@ -139,11 +199,8 @@ def _rules(verdict: int, arguments: Any) -> List[Rule]:
     return [Rule(verdict, tuple(comparisons))]
 
 
-def _verdict(action: str, errno_ret: Any, where: str) -> int:
+def _verdict(action: str, errno_ret: Any) -> int:
     base = _ACTIONS[action]
-    if base == seccomp.NOTIFY:
-        raise EngineError("%s: SCMP_ACT_NOTIFY is not supported by this runtime" % where,
-                          "Use another action, or an external runtime", path=where)
     if base in (seccomp.ERRNO, seccomp.TRACE):
         return base | (_EPERM if errno_ret is None else errno_ret)
     return base

@@ -82,7 +82,7 @@ def _number(text: str, kind: str, whole: str) -> Optional[int]:
     """The number that a text is, or C(None) where it is a name."""
     if not text.lstrip("+-").isdigit() or not text.isascii():
         return None
-    if not text.isdigit() or len(text) > 10 or int(text) > MOST:
+    if not text.isdecimal() or len(text) > 10 or int(text) > MOST:
         raise EngineError("%s '%s': %s is not within 0 and %d" % (kind, whole, text, MOST),
                           "Give a number in this range, or a name")
     return int(text)
@@ -115,7 +115,7 @@ def _groups(root: Root) -> Iterator[Tuple[str, int, List[str]]]:
 
 
 def _id(text: str) -> Optional[int]:
-    return int(text) if text.isdigit() and len(text) <= 10 and int(text) < 2**32 - 1 else None
+    return int(text) if text.isdecimal() and len(text) <= 10 and int(text) < 2**32 - 1 else None
 
 
 def _rows(root: Root, path: str, least: int) -> Iterator[List[str]]:

@@ -1,0 +1,143 @@
+# Copyright (c) 2026, Coracle contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the C(coracle) command runs first: it sees to it that the rest starts fast.
+
+The launcher runs the bytecode of this file as a program. All other bytecode of
+the engine comes out of one file (C(launcher.py) writes it), which saves the five
+system calls by which the interpreter finds each of a hundred files; the two
+heaviest modules of the standard library have stand-ins (C(lean.py)).
+"""
+
+from __future__ import annotations
+
+import gc
+import marshal
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional, Tuple
+
+FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__).replace("/__pycache__/", "/")))
+ARCHIVE = "engine.%s.bytecode" % sys.implementation.cache_tag
+"""Beside the folder C(engine): the length of a head (4 bytes, little-endian), the head, and what it points at.
+
+All is as C(marshal) writes it. The head says of some verbs where there is, in one piece, a list of what each needs, and whether it
+is one for a sealed interpreter. The list has name, whether it is a package, path of the source relative to the folder and code of
+each module, in an order in which they can be run. Under no name the head says where the index is: for each module
+whether it is a package, that path, and where its code begins and how long it is. All places are counted from the head's end.
+"""
+LEAN = "engine.lean"
+
+
+class Finder:
+    """Finds and loads the engine's modules in the archive (C(importlib.abc.MetaPathFinder), C(importlib.abc.Loader))."""
+
+    def __init__(self, path: str, base: int, places: Dict[str, Tuple[int, int, bool]]) -> None:
+        self.path = path
+        self.base = base
+        self.places = places
+        self.spec_type = type(sys.__spec__)
+        self.found: Dict[str, Tuple[bool, str, int, int]] = {}
+
+    def index(self) -> Dict[str, Tuple[bool, str, int, int]]:
+        """What there is, read when it is first asked for."""
+        if not self.found:
+            self.found = self.read(*self.places[""][:2])
+        return self.found
+
+    def read(self, begin: int, length: int) -> Any:
+        """A part of the archive."""
+        handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return marshal.loads(os.pread(handle, length, self.base + begin))  # noqa: S302
+        finally:
+            os.close(handle)
+
+    def find_spec(self, name: str, _path: Any = None, _target: Any = None) -> Any:
+        """Where a module is, or C(None) for one that is not the engine's."""
+        if not name.startswith("engine"):
+            return None
+        found = self.index().get(name)
+        return found and self.spec(name, *found[:2])
+
+    def spec(self, name: str, package: bool, source: str) -> Any:
+        """What the interpreter wants to know of a module."""
+        path = os.path.join(FOLDER, source)
+        spec = self.spec_type(name, self, origin=path, is_package=package)  # type: ignore[arg-type]
+        spec.has_location = True
+        if package:
+            spec.submodule_search_locations = [os.path.dirname(path)]
+        return spec
+
+    def run_together(self, verb: str) -> None:
+        """Import all that a verb needs at once, which takes half of the time that one by one takes."""
+        begin, length, sealed = self.places[verb]
+        if sealed and not os.statvfs("/proc/self/exe").f_flag & os.ST_RDONLY:
+            return  # the interpreter is to start once more, and needs little for that
+        for name, package, source, code in self.read(begin, length):
+            module = type(sys)(name)
+            above, _dot, last = name.rpartition(".")
+            spec = self.spec(name, package, source)
+            module.__dict__.update(__spec__=spec, __loader__=self, __file__=spec.origin, __package__=name if package else above)
+            if package:
+                module.__path__ = spec.submodule_search_locations
+            sys.modules[name] = module
+            exec(code, module.__dict__)  # noqa: S102  # pylint: disable=exec-used
+            if above:
+                setattr(sys.modules[above], last, module)
+            if name == LEAN:
+                module.install()
+
+    def create_module(self, _spec: Any) -> None:
+        """An ordinary module object will do."""
+
+    def exec_module(self, module: Any) -> None:
+        """Run a module's code."""
+        exec(self.read(*self.index()[module.__name__][2:]), module.__dict__)  # noqa: S102  # pylint: disable=exec-used
+
+
+def use_archive() -> Optional[Finder]:
+    """Let imports of the engine find the archive, if there is one for this interpreter."""
+    path = os.path.join(FOLDER, ARCHIVE)
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        length = int.from_bytes(os.pread(handle, 4, 0), "little")
+        finder = Finder(path, 4 + length, marshal.loads(os.pread(handle, length, 4)))  # noqa: S302
+    except (EOFError, TypeError, ValueError):
+        return None
+    finally:
+        os.close(handle)
+    sys.meta_path.insert(0, finder)
+    return finder
+
+
+def run() -> None:
+    """Be the command; the first argument is the name that it was called by. Never returns."""
+    del sys.argv[0]
+    gc.disable()  # what is made till the command ends is little, and most of it stays
+    finder = use_archive()
+    if finder is None:
+        sys.path.insert(0, FOLDER)
+    else:
+        for word in sys.argv[1:]:
+            if word in finder.places and word:  # or a value of an option before the verb, which costs time and nothing else
+                finder.run_together(word)
+                break
+    __import__(LEAN, fromlist=["install"]).install()
+    status = __import__("engine.cli.main", fromlist=["main"]).main(sys.argv[1:])
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            status = status or 1
+    os._exit(status)  # nothing is left that the interpreter could tidy up
+
+
+if __name__ == "__main__":
+    run()
