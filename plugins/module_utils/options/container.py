@@ -6,29 +6,32 @@
 from __future__ import annotations
 
 import re
-import signal
 from typing import Any, Dict, List
 
 from .. import values
 from ..option import NOT_COMPARED, UNORDERED, Option
 from ..engine.container import secrets
 from ..engine.plan import LIVE, RECREATE
+from .health import HEALTH
 from .limits import LIMITS
-from .ports import PUBLISHED_FORM, host_name, ipv4_address, mac_address, published_port
+from .ports import (
+    BANDWIDTH,
+    PUBLISHED_FORM,
+    host_name,
+    interface,
+    ipv4_address,
+    ipv6_address,
+    mac_address,
+    published_port,
+)
+from .policy import POLICY
+from .registry import PULL, REGISTRY
+from .secrets import SECRETS
+from .security import RECORD, SECURITY, group
 
-_RLIMITS = ("as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss",
-            "rtprio", "rttime", "sigpending", "stack")
-_INFINITY = (1 << 64) - 1
-_SYSCTL = re.compile(r"^(net\.|fs\.mqueue\.|kernel\.(msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)$)"
-                     r"[a-zA-Z0-9_.*/-]*$")
+_FACILITIES = ("kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
+               "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7")
 _PATH_FORM = "an absolute path such as /srv/app"
-
-
-def _environment(value: Any) -> Dict[str, str]:
-    for key, item in values.mapping_of_text(value).items():
-        if not key or "=" in key or "\0" in key or "\0" in item:
-            raise ValueError("has a variable whose name is empty or has '=' or NUL in it")
-    return values.mapping_of_text(value)
 
 
 def _restart_policy(value: Any) -> str:
@@ -36,20 +39,6 @@ def _restart_policy(value: Any) -> str:
     if not re.match(r"^(no|always|unless-stopped|on-failure(:[0-9]{1,6})?)$", text):
         raise ValueError("is no restart policy")
     return text
-
-
-def _signal(value: Any) -> int:
-    text = str(value).upper()
-    text = text[3:] if text.startswith("SIG") else text
-    if text.isdigit() and 1 <= int(text) <= 64:
-        return int(text)
-    match = re.match(r"^RTM(IN|AX)([+-]\d{1,2})?$", text)
-    if match:
-        return int(signal.SIGRTMIN if match.group(1) == "IN" else signal.SIGRTMAX) + int(match.group(2) or 0)
-    try:
-        return int(getattr(signal, "SIG" + text))
-    except (AttributeError, TypeError, ValueError):
-        raise ValueError("is no signal")
 
 
 def _hostname(value: Any) -> str:
@@ -60,69 +49,48 @@ def _hostname(value: Any) -> str:
     return text
 
 
-def _user(value: Any) -> str:
+def _runtime(value: Any) -> str:
     text = str(value)
-    if not re.match(r"^[^:\s/\0]+(:[^:\s/\0]+)?$", text):
-        raise ValueError("is no user")
+    if not re.match(r"^([a-zA-Z0-9][a-zA-Z0-9._-]*|/[^\0\n]*)$", text):
+        raise ValueError("is no runtime")
     return text
 
 
-def _capability(value: Any) -> str:
-    text = str(value).upper()
-    text = text if text.startswith("CAP_") or text == "ALL" else "CAP_" + text
-    if not re.match(r"^(ALL|CAP_[A-Z_]{3,24})$", text):
-        raise ValueError("is no capability")
+def _cgroup_parent(value: Any) -> str:
+    text = str(value)
+    if text.startswith("/"):
+        return values.absolute_path(text)
+    if not re.match(r"^(-|[a-zA-Z0-9:_.@\\]+(-[a-zA-Z0-9:_.@\\]+)*)\.slice\Z", text):
+        raise ValueError("is neither an absolute path nor the name of a slice")
     return text
-
-
-def _security_opt(value: Any) -> str:
-    if str(value) not in ("seccomp=unconfined", "seccomp:unconfined"):
-        raise ValueError("is no security option")
-    return "seccomp=unconfined"
 
 
 def _network_mode(value: Any) -> str:
     text = str(value)
+    if text.startswith("ns:"):
+        return "ns:" + values.absolute_path(text[3:])
     if not re.match(r"^(bridge|none|host|container:[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}|[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62})$",
                     text):
         raise ValueError("is no network mode")
     return text
 
 
-def _sysctls(value: Any) -> Dict[str, str]:
-    for key, item in value.items():
-        if not _SYSCTL.match(str(key)) or ".." in str(key):
-            raise ValueError("has '%s', which is not a sysctl of a container's own namespaces" % key)
-        if not re.match(r"^[0-9a-zA-Z_. \t-]*$", str(item)):
-            raise ValueError("has a value for '%s' with other characters than letters, digits and blanks" % key)
-    return {str(key): str(item) for key, item in value.items()}
-
-
-def _ulimit(value: Any) -> Dict[str, Any]:
-    """C(NAME:SOFT[:HARD]), as Docker writes it, as the OCI runtime-spec has it."""
-    match = re.match(r"^([a-z]+)[:=](-1|unlimited|\d+)(?::(-1|unlimited|\d+))?$", str(value))
-    if not match or match.group(1) not in _RLIMITS:
-        raise ValueError("is no limit of a process")
-    soft, hard = (_INFINITY if text in ("-1", "unlimited") else int(text)
-                  for text in (match.group(2), match.group(3) or match.group(2)))
-    if soft > hard:
-        raise ValueError("has a soft limit above its hard limit")
-    return {"type": "RLIMIT_" + match.group(1).upper(), "soft": soft, "hard": hard}
-
-
 def _volume(value: Any) -> Dict[str, Any]:
-    """C(SOURCE:TARGET[:OPTIONS]), as Docker writes it, as the row that C(mounts) takes."""
+    """C([SOURCE:]TARGET[:OPTIONS]), as Docker writes it, as the row that C(mounts) takes."""
     parts = str(value).split(":")
-    if len(parts) not in (2, 3) or not parts[0] or not parts[1]:
+    nameless = len(parts) == 1 and parts[0].startswith("/")
+    if nameless:
+        parts.insert(0, "")
+    if len(parts) not in (2, 3) or not parts[1] or not parts[0] and not nameless:
         raise ValueError("is not SOURCE:TARGET or SOURCE:TARGET:OPTIONS")
     options = parts[2].split(",") if len(parts) == 3 else []
-    row = {"type": "bind" if parts[0].startswith("/") else "volume", "source": parts[0], "target": parts[1],
+    row = {"type": "bind" if parts[0].startswith("/") else "volume", "source": parts[0] or None, "target": parts[1],
            "read_only": "ro" in options, "options": None, "size": None, "mode": None,
-           "propagation": None}  # type: Dict[str, Any]
+           "propagation": None, "no_copy": "nocopy" in options, "create_host_path": False}  # type: Dict[str, Any]
     for option in options:
         if option in ("rprivate", "private", "rshared", "shared", "rslave", "slave"):
             row["propagation"] = option
-        elif option not in ("ro", "rw", "z", "Z"):
+        elif option not in ("ro", "rw", "z", "Z", "copy", "nocopy"):
             row["options"] = (row["options"] or []) + [_mount_option(option)]
     return check_mount(row)
 
@@ -131,13 +99,6 @@ def _mount_option(value: Any) -> str:
     if str(value) not in ("nosuid", "nodev", "noexec", "suid", "dev", "exec", "noatime", "relatime", "sync"):
         raise ValueError("is no mount option that is allowed here")
     return str(value)
-
-
-def _octal(value: Any) -> int:
-    text = str(value)
-    if not re.match(r"^0?[0-7]{3,4}$", text):
-        raise ValueError("is no mode")
-    return int(text, 8)
 
 
 def check_mount(row: Dict[str, Any]) -> Dict[str, Any]:
@@ -153,12 +114,16 @@ def check_mount(row: Dict[str, Any]) -> Dict[str, Any]:
     if kind == "tmpfs":
         if source:
             raise ValueError("has a source, which a tmpfs has not")
+    elif kind == "volume":
+        row["source"] = values.name(source) if source else None
     elif not source:
         raise ValueError("has no source")
-    elif kind == "bind":
-        row["source"] = values.absolute_path(source)
     else:
-        row["source"] = values.name(source)
+        row["source"] = values.absolute_path(source)
+    if row.get("no_copy") and kind != "volume":
+        raise ValueError("has no_copy, which only a volume has")
+    if row.get("create_host_path") and kind != "bind":
+        raise ValueError("has create_host_path, which only a bind mount has")
     if kind != "tmpfs" and (row.get("size") is not None or row.get("mode") is not None):
         raise ValueError("has a size or mode, which only a tmpfs has")
     return row
@@ -181,6 +146,16 @@ def _etc_hosts(value: Any) -> Dict[str, str]:
     return {str(name): str(address) for name, address in value.items()}
 
 
+def _search(value: Any) -> str:
+    return "." if value == "." else host_name(value)
+
+
+def _resolver_option(value: Any) -> str:
+    if not re.match(r"^[a-z0-9-]+(:[0-9]+)?$", str(value)):
+        raise ValueError("is no option of resolv.conf")
+    return str(value)
+
+
 def ip_address(value: Any) -> str:
     """An IPv4 or IPv6 address."""
     import ipaddress  # pylint: disable=import-outside-toplevel
@@ -190,10 +165,44 @@ def ip_address(value: Any) -> str:
         raise ValueError("is no IP address")
 
 
-def _arguments(value: Any) -> str:
-    if "\0" in str(value):
-        raise ValueError("has a NUL character")
+def _log_tag(value: Any) -> str:
+    if not re.match(r"^[!-~]{1,128}\Z", str(value)):
+        raise ValueError("is no tag")
     return str(value)
+
+
+def _syslog_address(value: Any) -> str:
+    import ipaddress  # pylint: disable=import-outside-toplevel
+    text = str(value)
+    if text.startswith("unix:///"):
+        return "unix://" + values.absolute_path(text[len("unix://"):])
+    match = re.match(r"^(udp|tcp)://(\[[0-9a-fA-F:.]+\]|[0-9.]+):([0-9]{1,5})\Z", text)
+    if not match or not 1 <= int(match.group(3)) <= 65535:
+        raise ValueError("is no address of a syslog daemon")
+    ipaddress.ip_address(match.group(2).strip("[]"))
+    return text
+
+
+def _comparisons(value: Any) -> Dict[str, str]:
+    """How each option is compared, by its first name; C(*) stands for all that are not named."""
+    rows = {name: row for row in OPTIONS if row.compare != NOT_COMPARED for name in (row.name, *row.aliases)}
+    found = {}
+    for name, how in value.items():
+        if how not in ("strict", "ignore", "allow_more_present"):
+            raise ValueError("has '%s' for '%s', which is no comparison" % (how, name))
+        if name != "*" and name not in rows:
+            raise ValueError("has '%s', which is no option that is compared" % name)
+        if how == "allow_more_present" and (name == "*" or rows[name].type not in ("list", "dict")):
+            raise ValueError("has 'allow_more_present' for '%s', which is neither a list nor a mapping" % name)
+        found[name if name == "*" else rows[name].name] = str(how)
+    return found
+
+
+def _dependency(value: Any) -> str:
+    name, colon, condition = str(value).strip().partition(":")
+    if colon and condition not in ("started", "healthy"):
+        raise ValueError("has a condition that is neither started nor healthy")
+    return values.name(name) + (":healthy" if condition == "healthy" else "")
 
 
 _MOUNT = (
@@ -205,46 +214,71 @@ _MOUNT = (
            form="one of nosuid, nodev, noexec, suid, dev, exec, noatime, relatime, sync"),
     Option("propagation", choices=("private", "rprivate", "slave", "rslave", "shared", "rshared")),
     Option("size", parse=values.size, form="a size such as 64M"),
-    Option("mode", parse=_octal, form="an octal mode such as '1777', in quotes"),
+    Option("mode", parse=values.octal, form="an octal mode such as '1777', in quotes"),
+    Option("no_copy", type="bool", default=False),
+    Option("create_host_path", type="bool", default=False),
 )
 _NETWORK = (
     Option("name", required=True, parse=values.name, form="the name of a network"),
     Option("ipv4_address", parse=ipv4_address, form="an address such as 10.209.0.10"),
+    Option("ipv6_address", parse=ipv6_address, form="an address such as fd00:20::10"),
     Option("mac_address", parse=mac_address, form="an address such as 02:42:0a:d1:00:05"),
     Option("aliases", type="list", elements="str", parse=host_name, form="a host name"),
+    Option("interface", aliases=("interface_name",), parse=interface, form="at most 15 letters, digits, _, ., -"),
+    Option("bandwidth", type="dict", options=BANDWIDTH),
 )
 
 
-RECORD = "what was last applied (container.json)"
-"""Where the present value of an option is read from which the kernel does not tell."""
-
+_LOG_OPTIONS = (
+    Option("tag", parse=_log_tag, form="at most 128 visible characters"),
+    Option("syslog_address", parse=_syslog_address, form="unix:///PATH, udp://ADDRESS:PORT or tcp://ADDRESS:PORT"),
+    Option("facility", choices=_FACILITIES),
+)
 _HOW = (
     Option("name", required=True, parse=values.name, compare=NOT_COMPARED,
            form="a name of letters, digits, '_', '.' and '-' that begins with a letter or digit"),
-    Option("state", default="started", choices=("started", "stopped", "paused", "restarted", "absent"),
-           compare=NOT_COMPARED),
+    Option("state", default="started", compare=NOT_COMPARED,
+           choices=("created", "started", "healthy", "stopped", "paused", "restarted", "killed", "absent")),
+    Option("healthy_wait_timeout", default="300s", parse=values.duration, form="a duration such as 300s", compare=NOT_COMPARED),
+    Option("update_order", choices=("auto", "stop_first", "start_first"), compare=NOT_COMPARED),
+    Option("drain_timeout", default="10s", parse=values.duration, form="a duration such as 10s", compare=NOT_COMPARED),
+    Option("comparisons", type="dict", parse=_comparisons, compare=NOT_COMPARED,
+           form="for an option, or '*' for all others, one of strict, ignore and (for lists and mappings) allow_more_present"),
     Option("detach", type="bool", default=True, compare=NOT_COMPARED),
     Option("recreate", type="bool", default=False, compare=NOT_COMPARED),
+    Option("force", type="bool", default=False, compare=NOT_COMPARED),
     Option("keep_volumes", type="bool", default=True, compare=NOT_COMPARED),
+    *PULL,
+    Option("registry", type="dict", options=REGISTRY, compare=NOT_COMPARED),
 )
 _PROCESS = (
     Option("image", disruption=RECREATE, read_from="the record's image digest"),
-    Option("command", type="list", elements="str", parse=_arguments, disruption=RECREATE, read_from=RECORD),
-    Option("entrypoint", type="list", elements="str", parse=_arguments, disruption=RECREATE, read_from=RECORD),
-    Option("env", type="dict", parse=_environment, form="a mapping of names to quoted strings",
+    Option("command", type="list", elements="str", parse=values.argument, disruption=RECREATE, read_from=RECORD),
+    Option("entrypoint", type="list", elements="str", parse=values.argument, disruption=RECREATE, read_from=RECORD),
+    Option("env", type="dict", parse=values.environment, form="a mapping of names to quoted strings",
            disruption=RECREATE, mask=secrets.mask, read_from=RECORD),
     Option("working_dir", parse=values.absolute_path, form=_PATH_FORM, disruption=RECREATE, read_from=RECORD),
-    Option("user", parse=_user, form="NAME, UID, NAME:GROUP or UID:GID", disruption=RECREATE, read_from=RECORD),
-    Option("groups", type="list", elements="str", disruption=RECREATE, read_from=RECORD),
+    Option("user", parse=values.user, form="NAME, UID, NAME:GROUP or UID:GID", disruption=RECREATE, read_from=RECORD),
+    Option("groups", type="list", elements="str", parse=group, form="a group by name or number", disruption=RECREATE, read_from=RECORD),
     Option("hostname", parse=_hostname, form="a host name such as web-1", disruption=RECREATE, read_from=RECORD),
+    Option("runtime", parse=_runtime, form="a name such as crun, or an absolute path", disruption=RECREATE, read_from=RECORD),
     Option("init", type="bool", default=False, disruption=RECREATE, read_from=RECORD),
     Option("labels", type="dict", parse=values.mapping_of_text, form="a mapping of names to quoted strings",
            disruption=LIVE, read_from=RECORD),
-    Option("stop_signal", parse=_signal, form="a signal such as SIGTERM", disruption=LIVE, read_from=RECORD),
+    Option("stop_signal", parse=values.signal, form="a signal such as SIGTERM", disruption=LIVE, read_from=RECORD),
     Option("stop_timeout", type="str", default="10s", parse=values.duration, form="a duration such as 10s",
            disruption=LIVE, read_from=RECORD),
     Option("restart_policy", default="no", parse=_restart_policy, disruption=LIVE, read_from=RECORD,
            form="'no', on-failure, on-failure:N, always or unless-stopped"),
+    Option("depends_on", type="list", elements="str", parse=_dependency, compare=UNORDERED, aliases=("requires",),
+           form="NAME, or NAME:healthy, for each container that is to be started before", disruption=LIVE, read_from=RECORD),
+    Option("sdnotify", default="conmon", choices=("conmon", "container", "healthy", "ignore"), disruption=RECREATE, read_from=RECORD),
+    Option("activation", default="none", choices=("none", "socket"), disruption=LIVE, read_from=RECORD),
+    Option("idle_timeout", default="0s", parse=values.duration, form="a duration such as 5m, or 0 for never", disruption=LIVE,
+           read_from=RECORD),
+    Option("log_driver", default="json-file", choices=("json-file", "k8s-file", "journald", "syslog", "none"), disruption=LIVE,
+           read_from=RECORD),
+    Option("log_options", type="dict", options=_LOG_OPTIONS, disruption=LIVE, read_from=RECORD),
     Option("log_max_size", default="10M", parse=values.size, form="a size such as 10M, or -1 for no rotation",
            disruption=LIVE, read_from=RECORD),
     Option("log_max_files", type="int", default=3, parse=values.integer(1, 100), form="a number from 1 to 100",
@@ -255,43 +289,37 @@ _FILES = (
            form="for each mount a target, a source unless it is a tmpfs, and size and mode only for a tmpfs",
            disruption=RECREATE, read_from=RECORD),
     Option("volumes", type="list", elements="str", parse=_volume, compare=NOT_COMPARED,
-           form="SOURCE:TARGET[:OPTIONS] with an absolute path or a volume's name as the source"),
-    Option("read_only", type="bool", default=False, disruption=RECREATE, read_from=RECORD),
+           form="SOURCE:TARGET[:OPTIONS] with an absolute path or a volume's name as the source, or TARGET alone"),
+    Option("read_only", type="bool", default=False, disruption=RECREATE, read_from="/proc/PID/mountinfo"),
     Option("shm_size", default="64M", parse=values.size, form="a size such as 64M", disruption=RECREATE,
-           read_from=RECORD),
-)
-_SECURITY = (
-    Option("capabilities", type="list", elements="str", parse=_capability, form="a name such as NET_ADMIN, or ALL",
-           aliases=("cap_add",), compare=UNORDERED, disruption=RECREATE, read_from=RECORD),
-    Option("cap_drop", type="list", elements="str", parse=_capability, form="a name such as NET_RAW, or ALL",
-           compare=UNORDERED, disruption=RECREATE, read_from=RECORD),
-    Option("security_opts", type="list", elements="str", parse=_security_opt, form="seccomp=unconfined",
-           compare=UNORDERED, disruption=RECREATE, read_from=RECORD),
-    Option("no_new_privileges", type="bool", default=True, disruption=RECREATE, read_from=RECORD),
-    Option("userns_mode", default="host", choices=("host", "auto"), disruption=RECREATE, read_from=RECORD),
-    Option("sysctls", type="dict", parse=_sysctls, form="sysctls such as net.core.somaxconn", disruption=RECREATE,
-           read_from=RECORD),
-    Option("ulimits", type="list", elements="str", parse=_ulimit, form="NAME:SOFT[:HARD] such as nofile:1024:4096",
-           compare=UNORDERED, disruption=RECREATE, read_from=RECORD),
-    Option("oom_score_adj", type="int", parse=values.integer(-1000, 1000), form="a number from -1000 to 1000",
-           disruption=RECREATE, read_from=RECORD),
+           read_from=RECORD + ", and /proc/PID/mountinfo"),
 )
 _NET = (
     Option("network_mode", default="bridge", parse=_network_mode, disruption=RECREATE, read_from=RECORD,
-           form="bridge, none, host, container:NAME or the name of a network"),
+           form="bridge, none, host, container:NAME, ns:PATH or the name of a network"),
     Option("networks", type="list", elements="dict", options=_NETWORK, disruption=LIVE,
            read_from="netlink inside the namespace"),
     Option("published_ports", type="list", elements="str", parse=published_port, compare=UNORDERED,
            aliases=("ports",), form=PUBLISHED_FORM,
            disruption=LIVE, read_from="the nftables table"),
-    Option("etc_hosts", type="dict", parse=_etc_hosts, form="a mapping of names to addresses",
+    Option("publish_mode", default="nat", choices=("nat", "proxy"), disruption=LIVE, read_from=RECORD),
+    POLICY,
+    Option("etc_hosts", type="dict", aliases=("extra_hosts",), parse=_etc_hosts, form="a mapping of names to addresses",
            disruption=LIVE, read_from="the container's hosts file"),
-    Option("dns_servers", type="list", elements="str", parse=ip_address, form="an address", disruption=LIVE,
+    Option("dns_servers", type="list", elements="str", aliases=("dns",), parse=ip_address, form="an address", disruption=LIVE,
+           read_from="the container's resolv.conf and its networks' zones"),
+    Option("dns_search_domains", type="list", elements="str", aliases=("dns_search",), parse=_search, form="a domain, or a single '.'",
+           disruption=LIVE,
            read_from="the container's resolv.conf"),
-    Option("dns_search_domains", type="list", elements="str", parse=_hostname, form="a domain", disruption=LIVE,
-           read_from="the container's resolv.conf"),
-    Option("dns_opts", type="list", elements="str", disruption=LIVE, read_from="the container's resolv.conf"),
+    Option("dns_opts", type="list", elements="str", aliases=("dns_options",), parse=_resolver_option, form="an option such as ndots:1",
+           disruption=LIVE, read_from="the container's resolv.conf"),
 )
 
-OPTIONS = _HOW + _PROCESS + LIMITS + _FILES + _SECURITY + _NET
+_CGROUP = (
+    Option("cgroup_manager", default="cgroupfs", choices=("cgroupfs", "systemd"), disruption=RECREATE, read_from=RECORD),
+    Option("cgroup_parent", parse=_cgroup_parent, disruption=RECREATE, read_from=RECORD,
+           form="a path such as /batch, or with systemd the name of a slice such as batch.slice"),
+)
+
+OPTIONS = _HOW + _PROCESS + HEALTH + LIMITS + _CGROUP + _FILES + (SECRETS,) + SECURITY + _NET
 """The table."""

@@ -9,9 +9,12 @@ import re
 import socket
 from typing import Any, Tuple
 
-_PORT = re.compile(r"^(?:(?P<address>[0-9.]+):)?(?P<host>\d{1,5}(?:-\d{1,5})?):(?P<inner>\d{1,5}(?:-\d{1,5})?)"
+from .. import values
+from ..option import Option
+
+_PORT = re.compile(r"^(?:(?P<address>[0-9.]+|\[[0-9A-Fa-f.:]+\]):)?(?P<host>\d{1,5}(?:-\d{1,5})?):(?P<inner>\d{1,5}(?:-\d{1,5})?)"
                    r"(?:/(?P<protocol>tcp|udp|sctp))?$")
-PUBLISHED_FORM = "[ADDRESS:]HOST[-HOST]:CONTAINER[-CONTAINER][/tcp|udp|sctp], such as 127.0.0.1:8080:80"
+PUBLISHED_FORM = "[ADDRESS:]HOST[-HOST]:CONTAINER[-CONTAINER][/tcp|udp|sctp], such as 127.0.0.1:8080:80; an IPv6 address in []"
 
 
 def published_port(value: Any) -> str:
@@ -21,14 +24,15 @@ def published_port(value: Any) -> str:
     if not match:
         if re.match(r"^\d+(-\d+)?(/\w+)?$", text):
             raise ValueError("does not say which port of the host")
-        if text.startswith("["):
-            raise ValueError("names an IPv6 address, which ports cannot be published on yet")
         raise ValueError("is no published port")
     host, inner = _range(match.group("host")), _range(match.group("inner"))
     if host[1] - host[0] != inner[1] - inner[0]:
         raise ValueError("has ranges of different length")
     address = match.group("address")
-    if address:
+    if address and address.startswith("["):
+        address = ipv6_address(address[1:-1])
+        address = "" if address == "::" else "[%s]" % address
+    elif address:
         address = ipv4_address(address)
     front = "" if not address or address == "0.0.0.0" else address + ":"
     return "%s%s:%s/%s" % (front, _written(host), _written(inner), match.group("protocol") or "tcp")
@@ -40,6 +44,38 @@ def ipv4_address(value: Any) -> str:
         return socket.inet_ntop(socket.AF_INET, socket.inet_pton(socket.AF_INET, str(value)))
     except OSError:
         raise ValueError("is no IPv4 address")
+
+
+def ipv6_address(value: Any) -> str:
+    """An IPv6 address in its usual form (RFC 5952)."""
+    try:
+        return socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, str(value)))
+    except (OSError, ValueError):
+        raise ValueError("is no IPv6 address")
+
+
+def ip_address(value: Any) -> str:
+    """An address of either family."""
+    try:
+        return ipv6_address(value) if ":" in str(value) else ipv4_address(value)
+    except ValueError:
+        raise ValueError("is no IP address")
+
+
+def ip_block(value: Any) -> str:
+    """A block of either family; C(default) is C(0.0.0.0/0)."""
+    return ipv6_block(value) if ":" in str(value) else ipv4_block(value)
+
+
+def ipv6_block(value: Any) -> str:
+    """An IPv6 block in CIDR form."""
+    address, slash, prefix = str(value).partition("/")
+    if not slash or not re.match(r"^\d{1,3}$", prefix) or int(prefix) > 128:
+        raise ValueError("is no block of IPv6 addresses in CIDR form")
+    packed = int.from_bytes(socket.inet_pton(socket.AF_INET6, ipv6_address(address)), "big")
+    if packed & ((1 << (128 - int(prefix))) - 1):
+        raise ValueError("has bits set behind its prefix")
+    return "%s/%d" % (ipv6_address(address), int(prefix))
 
 
 def ipv4_block(value: Any) -> str:
@@ -71,6 +107,33 @@ def interface(value: Any) -> str:
     if not re.match(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$", text) or text == "lo":
         raise ValueError("is no name for an interface")
     return text
+
+
+def rate(value: Any) -> int:
+    """Bits a second from C(100M), C(1.5gbit) or C(8000000); units are powers of 1000, as with tc(8)."""
+    match = re.match(r"^(\d+(?:\.\d+)?)\s*([kmg]?)(?:bit)?$", str(value).strip(), re.IGNORECASE)
+    bits = int(float(match.group(1)) * {"": 1, "k": 1000, "m": 1000000, "g": 1000000000}[match.group(2).lower()]) if match else 0
+    if not 8000 <= bits <= 34000000000:
+        raise ValueError("is no rate from 8k to 34G")
+    return bits
+
+
+def _burst(value: Any) -> int:
+    size = values.size(value)
+    if not 2048 <= size <= 1 << 30:
+        raise ValueError("is no size from 2K to 1G")
+    return size
+
+
+_RATE_FORM = "bits a second such as 100M"
+_BURST_FORM = "bytes such as 64K"
+BANDWIDTH = (
+    Option("ingress_rate", parse=rate, form=_RATE_FORM),
+    Option("ingress_burst", parse=_burst, form=_BURST_FORM),
+    Option("egress_rate", parse=rate, form=_RATE_FORM),
+    Option("egress_burst", parse=_burst, form=_BURST_FORM),
+)
+"""How much an attachment may receive and send."""
 
 
 def host_name(value: Any) -> str:

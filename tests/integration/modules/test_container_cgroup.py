@@ -25,6 +25,7 @@ def cgroup(shared_host: Host) -> Iterator[Module]:
     def run(**arguments: Any) -> Dict[str, Any]:
         if "path" not in arguments:
             arguments.setdefault("name", "web")
+        arguments = {name: value for name, value in arguments.items() if value is not None}
         return shared_host.module("container_cgroup", **arguments)
     yield run
     run(state="absent", force=True)
@@ -116,6 +117,41 @@ def test_a_process_moves_in(cgroup: Module, shared_host: Host) -> None:
     assert names(cgroup(state="absent", force=True)) == ["kill", "remove"]
     assert worker.wait(10) != 0
     worker.stdout.close()
+
+
+def test_a_family_moves_in_and_out_again(cgroup: Module, shared_host: Host) -> None:
+    worker = shared_host.start(["sh", "-c", "sleep 3600 & sleep 3600 & echo $$ $!; wait"], stdout=subprocess.PIPE)
+    assert worker.stdout is not None
+    parent, child = map(int, worker.stdout.readline().split())
+    assert "the root group" in cgroup(pid=parent, name=None, pids_max=5, fail=True)["msg"] or \
+        "several groups" in cgroup(pid=parent, name=None, pids_max=5, fail=True)["msg"]
+    moved = cgroup(processes=[parent], descendants=True, pids_max=9)
+    assert len(moved["cgroup"]["processes"]) == 3 and child in moved["cgroup"]["processes"]
+    assert not cgroup(processes=[parent], descendants=True, pids_max=9)["changed"]
+    path = shared_host.cgroup_root + "/web"
+    by_pid = cgroup(pid=child, name=None, pids_max=11)
+    assert by_pid["cgroup"]["path"] == path and by_pid["diff"]["before"] == {"pids_max": 9}
+    assert by_pid["cgroup"]["effective"]["pids_max"] == {"value": 11, "cgroup": path}
+
+    assert "on_processes" in cgroup(state="absent", fail=True)["msg"]
+    cgroup(name="other")
+    predicted = cgroup(state="absent", on_processes="move", move_to=shared_host.cgroup_root + "/other", check_mode=True)
+    gone = cgroup(state="absent", on_processes="move", move_to=shared_host.cgroup_root + "/other")
+    assert names(gone) == names(predicted) == ["move", "remove"] and not gone["cgroup"]["exists"]
+    assert cgroup(name="other")["cgroup"]["processes"] == moved["cgroup"]["processes"] and worker.poll() is None
+    assert names(cgroup(name="other", state="absent", on_processes="move")) == ["move", "remove"]  # to a group above
+    assert worker.poll() is None
+    cgroup(processes=[parent], descendants=True)
+    assert names(cgroup(state="absent", on_processes="kill")) == ["kill", "remove"]
+    assert worker.wait(10) != 0
+    worker.stdout.close()
+
+
+def test_a_unit_needs_systemd(cgroup: Module) -> None:
+    if not Path("/run/systemd/system").exists():
+        assert "option 'unit': systemd is not process 1" in cgroup(unit="nginx.service", name=None, fail=True)["msg"]
+    assert "option 'unit'" in cgroup(unit="nginx", name=None, fail=True)["msg"]
+    assert "option 'slice'" in cgroup(unit="a.scope", slice="a.scope", name=None, fail=True)["msg"]
 
 
 def test_memory_below_what_is_used_is_refused_with_the_figures(cgroup: Module, shared_host: Host) -> None:

@@ -32,7 +32,7 @@ A, B, C, D = (files({name: name.encode() * 100, "same": name.encode()}) for name
 def run(shared_host: Host) -> Iterator[Callable[..., Dict[str, Any]]]:
     """Run the module on the host; its store is empty again afterwards."""
     yield functools.partial(shared_host.module, MODULE)
-    shared_host.shell("cd %s; rm -rf blobs containers index.json ingest layers oci-layout refs sources" % STATE)
+    shared_host.shell("cd %s; rm -rf blobs containers index.json ingest layers leases oci-layout refs sources" % STATE)
 
 
 def content_of(host: Host) -> List[str]:
@@ -191,7 +191,7 @@ def test_expected_digest(run: Any, shared_host: Host, tmp_path: Path) -> None:
     assert run(name="app", source=source, digest=image.digest)["changed"]
     assert not run(name="app", source=source, digest=image.id)["changed"]
     assert not run(name="app", digest=image.digest)["changed"]
-    assert wrong in run(name="app", digest=wrong, fail=True)["msg"]
+    assert wrong in run(name="app", digest=wrong, pull="never", fail=True)["msg"]
     tarball = tmp_path / "root.tar"
     tarball.write_bytes(A)
     failed = run(name="root", source=str(tarball), digest=wrong, fail=True)
@@ -200,7 +200,7 @@ def test_expected_digest(run: Any, shared_host: Host, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "says"), [
-    ({"name": "none"}, "image 'docker.io/library/none:latest' is not in"),
+    ({"name": "none", "pull": "never"}, "image 'docker.io/library/none:latest' is not in"),
     ({"name": "x", "source": "/nowhere/x.tar"}, "source /nowhere/x.tar: No such file"),
     ({"name": "Bad Name", "source": "/etc"}, "option 'name': value 'Bad Name'"),
     ({"name": "x", "source": "relative"}, "option 'source'"),

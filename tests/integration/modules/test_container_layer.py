@@ -28,7 +28,7 @@ def run(shared_host: Host) -> Iterator[Callable[..., Dict[str, Any]]]:
     yield functools.partial(shared_host.module, MODULE)
     shared_host.shell("""grep -q ' /opt/mnt' /proc/self/mountinfo && exit 1
         grep -q ' - erofs ' /proc/self/mountinfo && exit 1
-        umount /opt; cd %s; rm -rf blobs containers index.json ingest layers oci-layout refs sources w""" % STATE)
+        umount /opt; cd %s; rm -rf blobs containers index.json ingest layers leases oci-layout refs sources w""" % STATE)
 
 
 @pytest.fixture
@@ -125,6 +125,29 @@ def test_mounted_read_only(run: Any, shared_host: Host, stored: List[str]) -> No
     assert shared_host.shell("ls /opt/mnt/etc").split() == ["changed", "kept", "removed"]
     gone = predicted(run, state="unmounted", path="/opt/mnt")
     assert actions(gone) == ["unmount /opt/mnt restart"] and gone["layer"] == {"mounted": False, "path": "/opt/mnt"}
+
+
+@pytest.mark.parametrize("form", ["erofs", "directory"])
+def test_mounted_by_other_ids(run: Any, shared_host: Host, tmp_path: Path, form: str) -> None:
+    """The layer's owners are mapped; what is written belongs to the host's IDs; the layer itself stays as it is."""
+    owned = tar(member("root", b"r"), member("mine", b"m", uid=7, gid=8))
+    (tmp_path / "owned.tar").write_bytes(owned)
+    run(source=str(tmp_path / "owned.tar"), layer_store=form)
+    arguments = {"state": "mounted", "layers": [digest(owned)], "path": "/opt/mnt", "upper": "/opt/upper",
+                 "uidmap": ["0:100000:1000"], "gidmap": ["0:200000:5", "5:300000:10"]}
+    made = predicted(run, **arguments)
+    assert made["layer"]["uidmap"] == [[0, 100000, 1000]] and made["layer"]["gidmap"] == [[0, 200000, 5], [5, 300000, 10]]
+    assert shared_host.shell("cd /opt/mnt; chmod 600 mine; stat -c %u:%g root mine . /opt/upper /opt/upper/mine").split() == [
+        "100000:200000", "100007:300003", "100000:200000", "100000:200000", "100007:300003"]
+    moved = predicted(run, **dict(arguments, upper=None, gidmap=None))
+    assert actions(moved) == ["unmount /opt/mnt restart", "mount /opt/mnt restart"]
+    assert shared_host.shell("stat -c %u:%g /opt/mnt/mine").split() == ["100007:100008"]
+    predicted(run, **dict(arguments, upper=None, uidmap=None, gidmap=None))
+    assert shared_host.shell("stat -c %u:%g /opt/mnt/mine").split() == ["7:8"]
+    for wrong, says in [(["1:1"], "does not map ID 0"), (["0:1:2", "1:5"], "twice"), (["x"], "CONTAINER:HOST"),
+                        (["%d:%d:2" % (each * 2, 100000 + each * 2) for each in range(40)], "can tell")]:
+        assert says in run(**dict(arguments, uidmap=wrong, fail=True))["msg"]
+    run(state="unmounted", path="/opt/mnt")
 
 
 def test_a_mount_that_somebody_undid_is_mended(run: Any, shared_host: Host, stored: List[str]) -> None:

@@ -22,6 +22,8 @@ CASES: Dict[str, Tuple[Dict[str, Any], Any, Any]] = {
     "upper": (MOUNT, "/opt/upper", "/opt/other"),
     "work": (UPPER, "/opt/work", "/opt/other-work"),
     "read_only": (UPPER, False, True),
+    "uidmap": (MOUNT, ["0:100000:65536"], ["0:200000:1000", "1000:300000:10"]),
+    "gidmap": ({**MOUNT, "uidmap": ["0:100000:65536"]}, ["0:100000:65536"], ["0:200000"]),
     "compression": ({"state": "diff", "upper": "/opt/changes", "dest": "/opt/diff.tar"}, "none", "gzip"),
 }
 

@@ -19,7 +19,11 @@ VALUES: Dict[str, Tuple[Dict[str, Any], Any, Any]] = {
     "network": ({}, {"name": "blue", "mtu": 1400}, {"name": "blue", "mtu": 1300}),
     "interface": ({}, "eth0", "net0"),
     "ipv4_address": ({"network": {"subnet": "10.77.0.0/24"}}, "10.77.0.5", "10.77.0.9"),
+    "ipv6_address": ({"network": {"ipv6_subnet": "fd00:77::/64"}}, "fd00:77::5", "fd00:77::9"),
     "mac_address": ({}, "02:00:00:00:00:05", "02:00:00:00:00:09"),
+    "bandwidth": ({}, {"ingress_rate": "100M"}, {"ingress_rate": "200M", "egress_rate": "50M"}),
+    "labels": ({}, {"tier": "web"}, {"tier": "data"}),
+    "policy": ({}, {"ingress": []}, {"egress": [{"allow": ["any"], "ports": ["53/udp"]}, {"deny": ["10.0.0.0/8"], "ports": ["1-9"]}]}),
     "aliases": ({}, ["db"], ["db", "db.internal"]),
     "routes": ({"network": {"subnet": "10.77.0.0/24"}}, [{"destination": "10.88.0.0/16", "gateway": "10.77.0.1"}],
                [{"destination": "10.99.0.0/16", "gateway": "10.77.0.1", "metric": 7}]),
@@ -48,10 +52,14 @@ def test_option(shared_host: Host, namespace: str, option: str) -> None:
 
 @pytest.mark.parametrize(("key", "first", "second"), [
     ("bridge", "br-one", "br-two"), ("subnet", "10.78.0.0/24", "10.79.0.0/24"), ("gateway", "10.78.0.1", "10.78.0.254"),
-    ("masquerade", True, False), ("internal", False, True), ("persistent", False, True), ("name", "red", "green")])
+    ("masquerade", True, False), ("internal", False, True), ("persistent", False, True), ("name", "red", "green"),
+    ("ipv6", True, False), ("ipv6_subnet", "fd00:1::/64", "fd00:2::/64"), ("ipv6_gateway", "fd00:3::1", "fd00:3::9"),
+    ("ip_range", "10.78.0.64/26", "10.78.0.128/26"), ("aux_addresses", {"a": "10.78.0.9"}, {"a": "10.78.0.8"})])
 def test_option_of_the_network(shared_host: Host, key: str, first: Any, second: Any) -> None:
-    base = {"name": "net-" + key}
-    network = {"name": "of-" + key, **({"subnet": "10.78.0.0/24"} if key == "gateway" else {})}
+    base = {"name": "net-" + key.replace("_", "-")}
+    beside = {"gateway": {"subnet": "10.78.0.0/24"}, "ip_range": {"subnet": "10.78.0.0/24"},
+              "aux_addresses": {"subnet": "10.78.0.0/24"}, "ipv6_gateway": {"ipv6_subnet": "fd00:3::/64"}}
+    network: Dict[str, Any] = {"name": "of-" + key.replace("_", "-"), **beside.get(key, {})}
     try:
         quadruple(shared_host, MODULE, base, "network", {**network, key: first}, {**network, key: second})
     finally:
