@@ -49,7 +49,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Callable, Dict, List
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.coracle.containers.plugins.module_utils.values import human_size
+from ansible_collections.coracle.containers.plugins.module_utils.engine.sizes import human_size
 
 COLUMNS = ("name", "image", "state", "address", "ports", "memory")
 

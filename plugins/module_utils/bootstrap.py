@@ -3,11 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The engine installs itself on first use.
 
-A module arrives as source in a zip and would be compiled anew each time. So the
-engine's source is written once to a folder named after its own digest, with
-bytecode beside it; from then on modules, monitors, the boot unit and the
-C(coracle) command all run that. A later version gets a folder of its own, so
-what runs keeps the code that it was started with.
+Its source is written once to a folder named after its own digest, with bytecode
+beside it; modules, monitors, the boot unit and the C(coracle) command all run
+that. A later version gets a folder of its own, so what runs keeps the code that
+it was started with.
 """
 
 from __future__ import annotations
@@ -16,93 +15,94 @@ import hashlib
 import os
 import stat
 import sys
-import zipfile
-import zlib
-from typing import Callable, Dict, Tuple
+from typing import TYPE_CHECKING
 
-from . import engine, shipment  # noqa: F401  # pylint: disable=unused-import
-from .engine.errors import Conflict
+from . import engine
+from .engine.errors import Conflict, Corrupt, NotFound
 from .engine.instance import Instance
+from .shipment import ARCHIVE, IDENTITY, MISSING, STATE_ROOT, identity
+
+if TYPE_CHECKING:
+    import zipfile
 
 _PART = ".part"
-LAUNCHER = """#!%s -IS
-# Written by coracle.containers together with the engine beside it.
-import os
-import sys
-
-sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
-from engine.cli.main import main
-
-sys.exit(main(sys.argv[1:]))
-"""
 
 
 def use_engine(instance: Instance, install: bool) -> None:
-    """Let later imports of the engine find the installed bytecode.
+    """Let later imports of the engine find the one that this module is meant for.
 
     Args:
         instance: Below whose state root the engine is installed.
-        install: Whether it may be installed; in check mode nothing is written, and the shipped source serves.
+        install: Whether it may be installed; if not, as in check mode, nothing is written, and the archive serves.
 
     Raises:
         Conflict: What is there in its place could have been written by somebody else.
+        Corrupt: The archive is not of that engine.
+        NotFound: It is not installed, and there is no archive.
     """
-    names, read = _shipped()
-    folder = instance.state("engine", _digest(names))
+    wanted = os.environ.get(IDENTITY, "")
+    folder = instance.state("engine", folder_name(wanted))
     if not _trusted(folder):
+        archive = os.environ.get(ARCHIVE, "")
+        if not wanted or not archive:
+            raise NotFound("the engine is not on this host", "Run the module as a task of Ansible, which brings the engine",
+                           **{MISSING: True})
+        _look_in(archive)
         if not install:
             return
-        _install(folder, names, read)
-    if install:
+        install_below(instance.state("engine"), archive, wanted)
+    elif install:
         _make_current(folder)
-    prefix = engine.__name__ + "."
+    _look_in(folder)
+
+
+def install_below(parent: str, archive: str, wanted: str) -> str:
+    """Install an engine to a folder of its own below another, and let the link C(current) name it; that folder.
+
+    Raises:
+        Conflict: What is there in its place could have been written by somebody else.
+        Corrupt: The archive is not of that engine.
+    """
+    folder = os.path.join(parent, folder_name(wanted))
+    if not _trusted(folder):
+        _install(folder, archive, wanted)
+    _make_current(folder)
+    return folder
+
+
+def folder_name(wanted: str) -> str:
+    """The name of the folder of an engine: it has the bytecode of one version of Python, and a launcher that names it."""
+    runs = "%s %s" % (sys.implementation.cache_tag, sys.executable)
+    return hashlib.sha256(("%s\n%s" % (runs, wanted)).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def look_early() -> None:
+    """Let what a module imports come from the installed engine, compiled, if the action plugin has said where that may be.
+
+    Whether that is the right one is for C(use_engine) to say, once the options are known.
+    """
+    wanted, root = os.environ.get(IDENTITY), os.environ.get(STATE_ROOT)
+    if wanted and root:
+        folder = os.path.join(root, "engine", folder_name(wanted))
+        try:
+            if _trusted(folder):
+                _look_in(folder)
+        except Conflict:
+            pass
+
+
+def _look_in(place: str) -> None:
+    """Let the packages that an installed engine, or an archive, has look there first."""
+    own = str(__package__)
     for name, module in list(sys.modules.items()):
-        # Packages that an option table has imported already look there first, too.
-        if module is not None and hasattr(module, "__path__") and (name + ".").startswith(prefix):
-            inside = name[len(prefix):].split(".") if name != engine.__name__ else []
-            module.__path__ = [os.path.join(folder, "engine", *inside)] + list(module.__path__)  # type: ignore[attr-defined]
-
-
-def installed_engine(instance: Instance) -> str:
-    """The folder that C(use_engine) installs to or has installed to."""
-    return instance.state("engine", _digest(_shipped()[0]))
-
-
-def _shipped() -> Tuple[Dict[str, Tuple[int, int]], Callable[[str], bytes]]:
-    """The engine's files as they came: name to (CRC-32, size), and a reader by name."""
-    base = list(engine.__path__)[-1]
-    archive = base
-    while archive != "/" and not os.path.exists(archive):
-        archive = os.path.dirname(archive)
-    names = {}  # type: Dict[str, Tuple[int, int]]
-    if os.path.isfile(archive):
-        prefix = os.path.relpath(base, archive) + "/"
-        with zipfile.ZipFile(archive) as bundle:
-            for entry in bundle.infolist():
-                if entry.filename.startswith(prefix) and entry.file_size:
-                    names[entry.filename[len(prefix):]] = (entry.CRC, entry.file_size)
-
-        def read_zip(name: str) -> bytes:
-            with zipfile.ZipFile(archive) as opened:
-                return opened.read(prefix + name)
-        return names, read_zip
-
-    def read_file(name: str) -> bytes:
-        with open(os.path.join(base, name), "rb") as stream:
-            return stream.read()
-    for folder, folders, files in os.walk(base):
-        folders[:] = [each for each in folders if each != "__pycache__"]
-        for name in files:
-            relative = os.path.relpath(os.path.join(folder, name), base)
-            content = read_file(relative) if name.endswith(".py") else b""
-            if content:
-                names[relative] = (zlib.crc32(content), len(content))
-    return names, read_file
-
-
-def _digest(names: Dict[str, Tuple[int, int]]) -> str:
-    listing = "".join("%s %08x %d\n" % (name, crc, length) for name, (crc, length) in sorted(names.items()))
-    return hashlib.sha256(("%s\n%s" % (sys.implementation.cache_tag, listing)).encode()).hexdigest()[:16]
+        # Packages that have been imported already.
+        if module is not None and hasattr(module, "__path__") and (name == own or name.startswith((engine.__name__, own + ".options"))):
+            path = os.path.join(place, *name[len(own) + 1:].split(".")).rstrip("/")
+            if path not in module.__path__:
+                module.__path__ = [path] + list(module.__path__)  # type: ignore[attr-defined]
+    if os.path.isdir(place):
+        from .engine import lean  # pylint: disable=import-outside-toplevel
+        lean.take_records(own)
 
 
 def _trusted(folder: str) -> bool:
@@ -115,17 +115,17 @@ def _trusted(folder: str) -> bool:
         status = os.lstat(folder)
     except OSError:
         return False
-    if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022:
+    if stat.S_ISDIR(status.st_mode) and status.st_uid in (0, os.geteuid()) and not status.st_mode & 0o022:
         return True
     raise Conflict("%s, where the engine is installed, may be written by others than user id %d" % (folder, os.geteuid()),
                    "Find out who changed it, then remove it; it is installed again by the next task")
 
 
-def _install(folder: str, names: Dict[str, Tuple[int, int]], read: Callable[[str], bytes]) -> None:
+def _install(folder: str, archive: str, wanted: str) -> None:
     """Write source and bytecode to a folder beside, flush them to the disk, rename it; one process at a time."""
     import fcntl  # pylint: disable=import-outside-toplevel
-    import py_compile  # pylint: disable=import-outside-toplevel
     import shutil  # pylint: disable=import-outside-toplevel
+    import zipfile  # pylint: disable=import-outside-toplevel
 
     from .engine.store import files  # pylint: disable=import-outside-toplevel
 
@@ -140,22 +140,36 @@ def _install(folder: str, names: Dict[str, Tuple[int, int]], read: Callable[[str
         for name in os.listdir(parent):
             if name.endswith(_PART):  # of a run that was killed
                 shutil.rmtree(os.path.join(parent, name))
-        part = folder + _PART
-        for name in sorted({os.path.dirname(name) for name in names} | {""}):
-            files.make_folder(os.path.join(part, "engine", name).rstrip("/"), 0o755)
-            files.write(os.path.join(part, "engine", name, "__init__.py"), b"", 0o644, durable=False)
-        for name in names:
-            path = os.path.join(part, "engine", name)
-            files.write(path, read(name), 0o644, durable=False)
-            py_compile.compile(path, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-                               dfile=os.path.join(folder, "engine", name))
-        files.write(os.path.join(part, "coracle"), (LAUNCHER % sys.executable).encode(), 0o755, durable=False)
-        os.chmod(part, 0o755)
+        with zipfile.ZipFile(archive) as bundle:
+            _write(bundle, folder, wanted)
         _flush(lock)
-        os.rename(part, folder)
+        os.rename(folder + _PART, folder)
         files.sync_folder(parent)
     finally:
         os.close(lock)
+
+
+def _write(bundle: zipfile.ZipFile, folder: str, wanted: str) -> None:
+    """Write the files of an archive, their bytecode and the launcher to the folder beside."""
+    import py_compile  # pylint: disable=import-outside-toplevel
+
+    from .engine import launcher  # pylint: disable=import-outside-toplevel
+    from .engine.store import files  # pylint: disable=import-outside-toplevel
+
+    entries = {each.filename: (each.CRC, each.file_size) for each in bundle.infolist() if each.file_size}
+    if identity(entries) != wanted:
+        raise Corrupt("the archive %s is not that of the engine %s" % (bundle.filename, wanted), "Run the task again")
+    part = folder + _PART
+    folders = sorted({os.path.dirname(name) for name in entries} - {""})
+    for name in ["", *folders]:
+        files.make_folder(os.path.join(part, name).rstrip("/"), 0o755)
+    for name in [os.path.join(each, "__init__.py") for each in folders] + list(entries):
+        path = os.path.join(part, name)
+        files.write(path, bundle.read(name) if name in entries else b"", 0o644, durable=False)
+        py_compile.compile(path, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+                           dfile=os.path.join(folder, name))
+    launcher.write(part, folder)
+    os.chmod(part, 0o755)
 
 
 def _flush(handle: int) -> None:
@@ -182,3 +196,6 @@ def _make_current(folder: str) -> None:
         pass
     os.symlink(name, link)
     os.rename(link, current)
+
+
+look_early()  # before the module imports its option table

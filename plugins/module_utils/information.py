@@ -5,31 +5,37 @@
 
 from __future__ import annotations
 
+import importlib
 import traceback
-from typing import Any, Callable, Dict
+from typing import Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
+from . import bootstrap
 from .engine.errors import EngineError
 from .engine.instance import Instance
-from .option import argument_spec, parse
+from .option import Option, argument_spec, parse
 from .options.instance import INSTANCE
 
 
-def run(kind: str, describe: Callable[[Instance], Dict[str, Any]]) -> None:
+def run(kind: str, place: str, table: Sequence[Option] = ()) -> None:
     """Be the module that describes one kind of object; does not return.
 
     Args:
-        kind: The key in the result.
-        describe: Says what is true now.
+        kind: The key in the result; empty where what is described are several, by key.
+        place: The file of the engine, dotted, whose C(describe(instance)) says what is true now.
+        table: The module's own options; where there are some, they are C(describe)'s second argument.
     """
-    module = AnsibleModule(argument_spec=argument_spec(INSTANCE), supports_check_mode=True)
+    options = tuple(table) + INSTANCE
+    module = AnsibleModule(argument_spec=argument_spec(options), supports_check_mode=True)
     try:
-        params = parse(INSTANCE, module.params)
-        found = describe(Instance(params["state_root"], params["run_root"], params["cgroup_root"]))
+        params = parse(options, module.params)
+        instance = Instance(params["state_root"], params["run_root"], params["cgroup_root"])
+        bootstrap.use_engine(instance, install=False)
+        found = importlib.import_module(".engine." + place, __package__).describe(instance, *([params] if table else []))
     except EngineError as error:
         module.fail_json(msg=str(error), **error.facts)
     except OSError as error:
         module.fail_json(msg="%s: %s" % (error.strerror or error, error.filename or kind),
                          exception=traceback.format_exc())
-    module.exit_json(changed=False, **{kind: found})
+    module.exit_json(changed=False, **({kind: found} if kind else found))

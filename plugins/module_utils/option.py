@@ -37,6 +37,7 @@ class Option(NamedTuple):
         required, choices, elements, aliases, no_log: As in Ansible's argument spec.
         options: The suboptions of a C(dict) or of each C(dict) of a list.
         parse: Turns the value into the typed one that is compared; raises C(ValueError).
+        whole: Turns a list whose members have been parsed; raises C(ValueError).
         form: What a right value looks like; becomes the remedy in the error.
         compare: One of the four above.
         disruption: What a change of it costs: C(live), C(restart), C(recreate).
@@ -54,6 +55,7 @@ class Option(NamedTuple):
     no_log: Optional[bool] = None
     options: Optional[Tuple[Any, ...]] = None  # of Option; a NamedTuple cannot name itself here
     parse: Optional[Callable[[Any], Any]] = None
+    whole: Optional[Callable[[Any], Any]] = None
     form: str = ""
     compare: str = STRICT
     disruption: str = LIVE
@@ -110,7 +112,8 @@ def _typed(option: Option, value: Any, name: str) -> Any:
             typed = []
             for at_fault in value:
                 typed.append(option.parse(at_fault))
-            return typed
+            at_fault = value
+            return option.whole(typed) if option.whole else typed
         return option.parse(value)
     except ValueError as error:
         shown = HIDDEN if option.no_log else option.mask(at_fault) if option.mask else at_fault

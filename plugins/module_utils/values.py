@@ -11,7 +11,7 @@ compared and applied; it raises C(ValueError) whose text continues the sentence
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, FrozenSet, Optional, Tuple
+from typing import Any, Callable, FrozenSet, Tuple, List
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 _SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?$", re.IGNORECASE)
@@ -123,13 +123,81 @@ def mapping_of_text(value: Any) -> "dict[str, str]":
     return {str(key): str(item) for key, item in value.items()}
 
 
-def human_size(number: Optional[int]) -> str:
-    """C(512.0 MiB) and the like, for tables and messages."""
-    if number is None or number < 0:
-        return "unlimited"
-    amount = float(number)
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if amount < 1024 or unit == "TiB":
-            break
-        amount /= 1024
-    return "%d B" % number if unit == "B" else "%.1f %s" % (amount, unit)
+def environment(value: Any) -> "dict[str, str]":
+    """Variables and their values, as execve(2) can take them."""
+    variables = mapping_of_text(value)
+    for key, item in variables.items():
+        if not key or "=" in key or "\0" in key or "\0" in item:
+            raise ValueError("has a variable whose name is empty or has '=' or NUL in it")
+    return variables
+
+
+def argument(value: Any) -> str:
+    """A word of a command line, as execve(2) can take it."""
+    if "\0" in str(value):
+        raise ValueError("has a NUL character")
+    return str(value)
+
+
+def user(value: Any) -> str:
+    """C(USER) or C(USER:GROUP), names or numbers; whether there is such a user is for the container's files to tell."""
+    text = str(value)
+    if not re.match(r"^[^:\s/\0]+(:[^:\s/\0]+)?$", text):
+        raise ValueError("is no user")
+    return text
+
+
+def signal(value: Any) -> int:
+    """The number of a signal from C(SIGTERM), C(TERM), C(15) or C(RTMIN+3)."""
+    import signal as signals  # pylint: disable=import-outside-toplevel
+    text = str(value).upper()
+    text = text[3:] if text.startswith("SIG") else text
+    if text.isdigit() and 1 <= int(text) <= 64:
+        return int(text)
+    match = re.match(r"^RTM(IN|AX)([+-]\d{1,2})?$", text)
+    if match:
+        return int(signals.SIGRTMIN if match.group(1) == "IN" else signals.SIGRTMAX) + int(match.group(2) or 0)
+    try:
+        return int(getattr(signals, "SIG" + text))
+    except (AttributeError, TypeError, ValueError):
+        raise ValueError("is no signal")
+
+
+def octal(value: Any) -> int:
+    """Permission bits from C('0644')."""
+    text = str(value)
+    if not re.match(r"^0?[0-7]{3,4}$", text):
+        raise ValueError("is no mode")
+    return int(text, 8)
+
+
+# Mappings of user namespaces
+
+LAST_ID = (1 << 32) - 2
+ID_MAP_FORM = "rows of the form CONTAINER:HOST:SIZE such as 0:100000:65536, the container's ID 0 among them"
+
+
+def id_row(value: Any) -> List[int]:
+    """C(CONTAINER:HOST[:SIZE]), as Podman writes it, as a row of user_namespaces(7)."""
+    match = re.match(r"^([0-9]{1,10}):([0-9]{1,10})(?::([0-9]{1,10}))?\Z", str(value))
+    if not match:
+        raise ValueError("is not CONTAINER:HOST[:SIZE] in numbers")
+    inside, outside, size = int(match.group(1)), int(match.group(2)), int(match.group(3) or 1)
+    if size < 1 or max(inside, outside) + size - 1 > LAST_ID:
+        raise ValueError("reaches beyond the last ID, %d" % LAST_ID)
+    return [inside, outside, size]
+
+
+def id_map(value: Any) -> List[List[int]]:
+    """Rows that do not overlap, in order."""
+    rows = sorted(value)  # type: List[List[int]]
+    for side, name in ((0, "inside"), (1, "on the host")):
+        ordered = sorted(rows, key=lambda row: row[side])
+        for before, after in zip(ordered, ordered[1:]):
+            if before[side] + before[2] > after[side]:
+                raise ValueError("maps ID %d %s twice" % (after[side], name))
+    if rows and rows[0][0] != 0:
+        raise ValueError("does not map ID 0 of the container, who owns its files")
+    if len(rows) > 340:
+        raise ValueError("has %d rows, and the kernel takes 340" % len(rows))
+    return rows

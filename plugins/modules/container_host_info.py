@@ -15,6 +15,12 @@ description:
   - Changes nothing. What only trying tells, such as whether the kernel makes bridges, is tried in a network namespace
     that ends with the task. The kernel may load its own modules for file systems and links meanwhile.
   - Without root it answers too, but some features are then neither known to be there nor to be missing.
+options:
+  disk:
+    description:
+      - Whether to count what images, layers, containers and volumes take on the disk, file by file.
+    type: bool
+    default: true
 extends_documentation_fragment:
   - coracle.containers.attributes
   - coracle.containers.instance
@@ -72,6 +78,28 @@ host:
       type: dict
       returned: success
       sample: {"file_system": "ext4", "free": 85899345920, "total": 270582939648}
+    versions:
+      description:
+        - What runs what. C(engine) is the identity of the installed engine, null where there is none; C(runtimes) are the external OCI
+          runtimes that are there, with what they say of themselves.
+      type: dict
+      returned: success
+      sample: {"engine": "93f2fd7a1f6f0c9e", "python": "3.11.2", "libc": "glibc 2.36", "runtimes": {"crun": "crun version 1.8.1"}}
+    disk:
+      description:
+        - Bytes on the disk by what they are for; C(ingest) are parts of downloads. What is mounted into a volume from elsewhere does not
+          count. Null with O(disk=false), and without root.
+      type: dict
+      returned: success
+      sample: {"blobs": 52428800, "layers": 157286400, "containers": 4194304, "ingest": 0, "engine": 5242880, "volumes": 1073741824,
+               "total": 1292894208}
+    networks:
+      description:
+        - The networks, each with its C(subnets), and for each of these how many addresses are C(used) and C(free). Null without root.
+      type: list
+      elements: dict
+      returned: success
+      sample: [{"name": "coracle", "subnets": [{"subnet": "10.209.0.0/24", "used": 3, "free": 250}]}]
     features:
       description: >-
         All features by name. Each has C(present) (null where it cannot be told without root), C(level) (V(required):
@@ -91,12 +119,12 @@ host:
       sample: {"required": [], "recommended": ["libnftables"], "optional": []}
 """
 
-from ansible_collections.coracle.containers.plugins.module_utils.engine.host.features import describe
 from ansible_collections.coracle.containers.plugins.module_utils.information import run
+from ansible_collections.coracle.containers.plugins.module_utils.options.host_info import OPTIONS
 
 
 def main():
-    run("host", describe)
+    run("host", "host.information", OPTIONS)
 
 
 if __name__ == "__main__":

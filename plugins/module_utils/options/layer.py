@@ -9,7 +9,7 @@ from .. import values
 from ..engine.image import references
 from ..engine.plan import RESTART
 from ..option import NOT_COMPARED, Option
-from .image import digest
+from .image import diff_id, digest
 
 _FORM = "sha256: and 64 lower-case hexadecimal digits"
 _PATH = "an absolute path on the managed host"
@@ -19,8 +19,8 @@ OPTIONS = (
            compare=NOT_COMPARED),
     Option("source", type="path", parse=values.absolute_path, form=_PATH, compare=NOT_COMPARED),
     Option("digest", parse=digest, form=_FORM, compare=NOT_COMPARED),
-    Option("diff_id", parse=digest, form=_FORM, read_from="layers/"),
-    Option("layers", type="list", elements="str", parse=digest, form=_FORM, disruption=RESTART,
+    Option("diff_id", parse=diff_id, form=_FORM, read_from="layers/"),
+    Option("layers", type="list", elements="str", parse=diff_id, form=_FORM, disruption=RESTART,
            read_from="mountinfo: lowerdir, and the source, which is the chain ID"),
     Option("image", parse=references.name_or_identity, form=references.FORM, compare=NOT_COMPARED),
     Option("path", type="path", parse=values.absolute_path, form=_PATH, compare=NOT_COMPARED, aliases=("target",)),
@@ -29,6 +29,10 @@ OPTIONS = (
     Option("work", type="path", parse=values.absolute_path, form=_PATH, disruption=RESTART,
            read_from="mountinfo: workdir"),
     Option("read_only", type="bool", default=False, disruption=RESTART, read_from="mountinfo: ro, upperdir"),
+    Option("uidmap", type="list", elements="str", parse=values.id_row, whole=values.id_map, form=values.ID_MAP_FORM,
+           disruption=RESTART, read_from="mountinfo: the source"),
+    Option("gidmap", type="list", elements="str", parse=values.id_row, whole=values.id_map, form=values.ID_MAP_FORM,
+           disruption=RESTART, read_from="mountinfo: the source"),
     Option("dest", type="path", parse=values.absolute_path, form=_PATH, compare=NOT_COMPARED),
     Option("compression", default="none", choices=("none", "gzip"), read_from="the first bytes of dest"),
     Option("source_date_epoch", type="int", parse=values.integer(0, 1 << 40), form="seconds since the epoch",

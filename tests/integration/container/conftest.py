@@ -5,22 +5,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Callable, Iterator
 
 import pytest
 
-import busybox
+from containers import Runner, add_image
 from hosts import Host
-
-SLEEP = ["/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]
-"""A program that runs until it is told to end, as PID 1 too."""
-
-
-def add_image(host: Host) -> None:
-    """Import the image."""
-    source = host.folder / "busybox.tar"
-    source.write_bytes(busybox.tar())
-    host.module("container_image", name="busybox", source=str(source), cmd=["/bin/sh"], env={"PATH": "/bin"})
 
 
 @pytest.fixture(scope="module")
@@ -31,27 +21,6 @@ def machine(new_host: Callable[[], Host]) -> Host:
     return host
 
 
-class Runner:
-    """Runs containers on one host and removes them in the end."""
-
-    def __init__(self, host: Host) -> None:
-        self.host = host
-        self.names: List[str] = []
-
-    def __call__(self, name: str, **options: Any) -> Dict[str, Any]:
-        if name not in self.names:
-            self.names.append(name)
-        options.setdefault("stop_timeout", "2s")
-        if options.get("state", "started") == "started":
-            options.setdefault("image", "busybox")
-            options.setdefault("command", SLEEP)
-        return self.host.module("container_run", name=name, **options)
-
-    def output(self, name: str, script: str, **options: Any) -> str:
-        """What a shell script in a new container prints."""
-        return str(self(name, command=["/bin/sh", "-c", script], detach=False, **options)["stdout"])
-
-
 @pytest.fixture
 def run(machine: Host) -> Iterator[Runner]:
     """A runner of containers; what it ran is removed after the test."""
@@ -59,3 +28,4 @@ def run(machine: Host) -> Iterator[Runner]:
     yield runner
     for name in reversed(runner.names):
         machine.module("container_run", name=name, state="absent", keep_volumes=False)
+    machine.module("container_prune", volumes=True, volumes_filters={"all": True})

@@ -24,11 +24,18 @@ VALUES: Dict[str, Tuple[Dict[str, Any], Any, Any]] = {
     "user": ({}, "0", "web"),
     "groups": ({}, ["2000"], ["2001"]),
     "hostname": ({}, "first", "second"),
+    "runtime": ({}, "coracle", "runc"),
     "init": ({}, False, True),
     "labels": ({}, {"app": "x"}, {"App": "x"}),
     "stop_signal": ({}, "TERM", "SIGTERM"),
     "stop_timeout": ({}, "2s", "3s"),
     "restart_policy": ({}, "no", "on-failure:3"),
+    "depends_on": ({}, ["cache"], ["cache", "db:healthy"]),
+    "sdnotify": ({}, "conmon", "ignore"),
+    "idle_timeout": ({"activation": "socket", "published_ports": ["18079:80"]}, "5m", "10m"),
+    "healthcheck": ({}, {"test": "true", "interval": "1h"}, {"test": "true", "interval": "2h"}),
+    "log_driver": ({}, "json-file", "k8s-file"),
+    "log_options": ({"log_driver": "syslog"}, {"tag": "one"}, {"tag": "two", "facility": "local3"}),
     "log_max_size": ({}, "1M", "2M"),
     "log_max_files": ({}, 2, 3),
     "cpus": ({}, "0.5", "1.25"),
@@ -36,6 +43,7 @@ VALUES: Dict[str, Tuple[Dict[str, Any], Any, Any]] = {
     "cpu_period": ({"cpu_quota": 20000}, 100000, 50000),
     "cpu_burst": ({"cpu_quota": 20000}, 0, 10000),
     "cpu_weight": ({}, 50, 300),
+    "cpu_idle": ({}, False, True),
     "cpuset_cpus": ({}, "0", "0-1"),
     "memory_max": ({}, "64M", "128M"),
     "memory_low": ({}, "16M", "32M"),
@@ -48,6 +56,15 @@ VALUES: Dict[str, Tuple[Dict[str, Any], Any, Any]] = {
     "capabilities": ({}, ["NET_ADMIN"], ["NET_ADMIN", "SYS_TIME"]),
     "cap_drop": ({}, ["NET_RAW"], ["ALL"]),
     "security_opts": ({}, None, ["seccomp=unconfined"]),
+    "privileged": ({}, False, True),
+    "uidmap": ({}, ["0:200000:1000"], ["0:200000:1001"]),
+    "gidmap": ({}, ["0:200000:1000"], ["0:200000:900", "900:300000"]),
+    "ipc_mode": ({}, "private", "shareable"),
+    "pid_mode": ({}, "private", "host"),
+    "uts": ({}, "private", "host"),
+    "cgroupns_mode": ({}, "private", "host"),
+    "devices": ({}, ["/dev/fuse"], ["/dev/fuse:/dev/other:r"]),
+    "device_cgroup_rules": ({}, ["c 10:229 rw"], ["c 10:* rw"]),
     "no_new_privileges": ({}, True, False),
     "userns_mode": ({}, "host", "auto"),
     "sysctls": ({}, {"net.core.somaxconn": "100"}, {"net.core.somaxconn": "200"}),
@@ -56,12 +73,20 @@ VALUES: Dict[str, Tuple[Dict[str, Any], Any, Any]] = {
     "network_mode": ({}, "none", "bridge"),
     "networks": ({}, [{"name": "coracle"}], [{"name": "coracle", "aliases": ["www"]}]),
     "published_ports": ({}, ["18080:80"], ["18080:81"]),
+    "publish_mode": ({"published_ports": ["18070:80"]}, "proxy", "nat"),
+    "policy": ({}, {"ingress": []}, {"ingress": [{"allow": ["label:tier=web"], "ports": ["80"]}], "egress": [{"deny": ["host"]}]}),
     "etc_hosts": ({}, {"db": "192.0.2.1"}, {"db": "192.0.2.2"}),
     "dns_servers": ({}, ["192.0.2.53"], ["192.0.2.54"]),
     "dns_search_domains": ({}, ["example.org"], ["example.com"]),
     "dns_opts": ({}, ["ndots:1"], ["ndots:2"]),
 }
-ELSEWHERE = {"image", "memory_high", "cpuset_mems", "io_weight"}
+ELSEWHERE = {"image", "memory_high", "cpuset_mems", "io_weight",
+             "activation",  # in test_activation.py
+             "secrets",  # in test_container_secret.py
+             "cgroup_parent", "cgroup_manager",  # the latter with systemd, in test_scopes.py
+             # tried with container_cgroup, as far as the kernel has them
+             "cpu_rt_runtime", "cpu_rt_period", "cpuset_partition", "memory_min", "memory_swappiness", "memory_oom_kill",
+             "memory_oom_group", "io_device_weights", "hugetlb", "rdma", "misc", "unified"}
 EQUAL = {"stop_signal"}
 
 
@@ -79,6 +104,25 @@ def test_option(machine: Host, option: str) -> None:
         quadruple(machine, MODULE, base, option, first, second)
     finally:
         machine.module(MODULE, name=name, state="absent")
+
+
+def test_a_group_that_is_given(machine: Host) -> None:
+    parent = machine.cgroup_root + "/batch"
+    machine.module("container_cgroup", path=parent, pids_max=50)
+    name = "option-cgroup-parent"
+    try:
+        base = {"name": name, **BASE, "stop_timeout": "2s", "pids_max": 100}
+        changed = quadruple(machine, MODULE, base, "cgroup_parent", None, parent)
+        assert changed["container"]["cgroup"] == parent + "/" + name
+        (told,) = machine.module("container_info", name=name)["containers"]
+        assert told["limits"]["pids_max"] == {"value": 50, "cgroup": parent}
+        assert machine.module(MODULE, {**base, "cgroup_parent": parent, "pids_max": 20})["actions"][0]["action"] == "update"
+        inner = machine.module("container_cgroup", path="%s/%s" % (parent, name), pids_max=20, check_mode=True)
+        assert inner["changed"] is False and told["pid"] in inner["cgroup"]["processes"]
+    finally:
+        machine.module(MODULE, name=name, state="absent")
+    assert machine.module("container_cgroup", path=parent, pids_max=50)["changed"] is False  # it is not the container's to remove
+    machine.module("container_cgroup", path=parent, state="absent")
 
 
 def test_two_ways_to_write_one_value_are_equal(machine: Host) -> None:

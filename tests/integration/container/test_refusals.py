@@ -35,9 +35,10 @@ def state(host: Host) -> str:
 
 
 def test_a_missing_image(machine: Host) -> None:
-    assert refused(machine, image="nothing:1") == (
-        "the image 'nothing:1' is not in the store below /var/lib/coracle. "
-        "Bring it there first with coracle.containers.container_image")
+    said = refused(machine, image="nothing:1", pull="never")
+    assert said.startswith("the image 'nothing:1' is not in the store below /var/lib/coracle"), said
+    said = refused(machine, image="registry.invalid/nothing:1")
+    assert said.startswith("registry.invalid/nothing: manifest 1: ") and "name resolution" in said, said
 
 
 def test_a_container_that_is_not_there_without_an_image(machine: Host) -> None:
@@ -77,6 +78,11 @@ def test_a_limit_that_this_kernel_has_not(machine: Host) -> None:
     ({"networks": [{"name": "coracle", "ipv4_address": "192.0.2.1"}]}, "192.0.2.1"),
     ({"cpus": "0.5", "cpu_quota": 1000}, "cpu_quota"),
     ({"memory_max": "5M"}, "memory_max"),
+    ({"cgroup_parent": "batch"}, "cgroup_parent"),
+    ({"cgroup_parent": "batch.slice"}, "cgroup_manager: systemd"),
+    ({"cgroup_manager": "systemd", "cgroup_parent": "/batch"}, "no slice"),
+    ({"cgroup_manager": "systemd", "runtime": "crun"}, "engine's own runtime"),
+    ({"cgroup_manager": "systemd", "cgroup_parent": "a--b.slice"}, "cgroup_parent"),
 ])
 def test_what_does_not_go_together(machine: Host, options: dict[str, Any], words: str) -> None:
     assert words in refused(machine, **options)
@@ -85,12 +91,12 @@ def test_what_does_not_go_together(machine: Host, options: dict[str, Any], words
 def test_not_being_root(machine: Host) -> None:
     path = machine.payload("container_run", {"name": "one", "image": "busybox"})
     machine.shell("chmod 755 /run; chmod 644 %s; chmod -R a+rX %s" % (path, machine.folder), check=False)
-    copy = machine.shell("cp %s /tmp/coracle-not-root.py && chmod 644 /tmp/coracle-not-root.py; echo done" % path)
+    copy = machine.shell("cp %s /run/not-root.py && chmod 644 /run/not-root.py; echo done" % path)
     done = machine.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", MANAGED_PYTHON,
-                        "/tmp/coracle-not-root.py"], check=False, env={"HOME": "/tmp"})
-    machine.shell("rm -f /tmp/coracle-not-root.py")
+                        "/run/not-root.py"], check=False, env={"HOME": "/tmp"})
+    machine.shell("rm -f /run/not-root.py")
     path.unlink()
     assert copy == "done\n"
     message = json.loads(done.stdout[done.stdout.index("{"):])["msg"]
     assert message == ("the engine must run as root, but this task runs as user id 65534. "
-                       "Set 'become: true' on the task or the play")
+                       "Set 'become: true' on the task or the play; docs/rootless.md says what other users can run")

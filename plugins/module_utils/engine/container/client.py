@@ -22,8 +22,11 @@ from . import sockets
 
 ENGINE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 """The folder that this engine runs from."""
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds that a keeper may take to answer for the first time."""
+AGAIN = 2.0
+"""Seconds after which another is started, where the first has met the end of an older one and gone."""
+_begun: Dict[Instance, float] = {}
 _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 
 
@@ -41,20 +44,27 @@ def ask(instance: Instance, request: Dict[str, Any]) -> socket.socket:
         EngineError: No keeper could be started.
     """
     deadline = time.monotonic() + PATIENCE
-    started = False
     while True:
         link = sockets.connect(socket_path(instance))
         if link is not None:
             if sockets.send(link, request):
                 return link
             link.close()  # it was about to go; the next one will take it
-        elif not started:
+        elif time.monotonic() > _begun.get(instance, -AGAIN) + AGAIN:
             _start(instance)
-            started = True
         if time.monotonic() > deadline:
             raise EngineError("the keeper did not answer on %s within %d s" % (socket_path(instance), PATIENCE),
                               "Look at %s" % instance.run("keeper.log"))
         time.sleep(0.002)
+
+
+def warm(instance: Instance) -> None:
+    """Start a keeper where there is none, without waiting for it: for who is about to need it."""
+    link = sockets.connect(socket_path(instance))
+    if link is not None:
+        link.close()
+    else:
+        _start(instance)
 
 
 def answer(link: socket.socket) -> Dict[str, Any]:
@@ -76,14 +86,16 @@ def _start(instance: Instance) -> None:
     launcher = os.path.join(ENGINE, "coracle")
     if not os.path.exists(launcher):
         raise Unsupported("the engine in %s is not installed" % ENGINE, "Run any module of the collection once")
+    _begun[instance] = time.monotonic()
     files.make_folder(instance.run_root)
     command = [launcher, "--state-root", instance.state_root, "--run-root", instance.run_root,
                "--cgroup-root", instance.cgroup_root, "keeper"]
     if os.path.isdir("/run/systemd/system"):
         # A service of its own: a session's or an SSH connection's end must not take the keeper with it, nor must
-        # the end of the keeper take the monitors.
+        # the end of the keeper take the monitors. At the host's end the containers end before it.
         _detached(["/usr/bin/systemd-run", "--quiet", "--collect", "--property=KillMode=process",
-                   "--property=Delegate=yes", "--unit=%s-keeper-%s" % (instance.name, os.path.basename(ENGINE))]
+                   "--property=Delegate=yes", "--property=Before=%s.service" % instance.name,
+                   "--unit=%s-keeper-%s" % (instance.name, os.path.basename(ENGINE))]
                   + command, instance)
     else:
         _detached(command, instance)

@@ -21,13 +21,17 @@ import signal
 import socket
 import sys
 import time
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from ..errors import EngineError
 from ..instance import Instance
 from ..kernel import processes
+from ..network import zones
 from ..store import files
-from . import client, monitor, records, sockets
+from . import client, errands, monitor, naming, records, sockets
 
+_MONITORS = (b'{"do": "start"', b'{"do": "adopt"')
+"""How requests for a monitor begin. The keeper reads no further: what it writes to in its memory ceases to be shared with each monitor."""
 IDLE = 2.0
 """Seconds without monitor or request after which the keeper goes."""
 REST = 1.0
@@ -43,27 +47,47 @@ def main(instance: Instance) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return 0  # there is one already
-    processes.become_subreaper()
+    processes.set_subreaper(True)
     processes.set_name("coracle-keeper")
+    _load_what_monitors_need()
     gc.collect()
     gc.freeze()
     gc.disable()
-    keeper = Keeper(instance, sockets.listen(path), path)
+    keeper = Keeper(instance, sockets.listen(path), path, lock)
     keeper.adopt_orphans()
+    keeper.open_doors()
+    keeper.mind_resolver()
     keeper.serve()
     files.remove(path)
     return 0
 
 
+def _load_what_monitors_need() -> None:
+    """Import now, once, what would be imported in each monitor when it first needs it."""
+    from . import lifecycle, log_services, probe  # noqa: F401  # pylint: disable=import-outside-toplevel,unused-import
+    from ..runtime import exec as added  # noqa: F401  # pylint: disable=import-outside-toplevel,unused-import
+    files.encode_json({})
+
+
+def _resolver(instance: Instance, link: Optional[socket.socket]) -> int:
+    from . import resolver  # only once, and only there  # pylint: disable=import-outside-toplevel
+    return resolver.main(instance, link)
+
+
 class Keeper:
     """The keeper's loop: requests on one side, ended children on the other."""
 
-    def __init__(self, instance: Instance, listener: socket.socket, path: str) -> None:
+    def __init__(self, instance: Instance, listener: socket.socket, path: str, lock: int) -> None:
         self.instance = instance
+        self.lock = lock
         self.listener = listener
         self.path = path
         self.monitors: Dict[int, str] = {}
         self.due: List[Tuple[float, str]] = []
+        self.doors: Optional[Any] = None
+        self.resolver = -1
+        self.resolver_due: Optional[float] = None
+        self.resolver_began = 0.0
         self.wake, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
@@ -74,8 +98,24 @@ class Keeper:
         poller.register(self.listener, select.POLLIN)
         poller.register(self.wake, select.POLLIN)
         while True:
-            busy = bool(self.monitors or self.due)
-            ready = {handle for handle, _events in poller.poll(100 if self.due else None if busy else IDLE * 1000)}
+            doors = self.doors.handles() if self.doors is not None else {}
+            sleeping = self.doors is not None and (self.doors.open or self.doors.waking)
+            busy = bool(self.monitors or self.due or sleeping or self.resolver >= 0 or self.resolver_due is not None)
+            soon = self.due or self.resolver_due is not None
+            watched = self.resolver
+            if watched >= 0:
+                poller.register(watched, select.POLLIN)
+            for handle in doors:
+                poller.register(handle, select.POLLIN)
+            ready = {handle for handle, _events in poller.poll(100 if soon else None if busy else IDLE * 1000)}
+            if watched >= 0:
+                poller.unregister(watched)
+            for handle in doors:
+                poller.unregister(handle)
+            for name in {doors[handle] for handle in ready if handle in doors}:
+                self.wake_up(name)
+            if watched in ready:
+                self.resolver_ended()
             if self.wake in ready:
                 os.read(self.wake, 4096)
             self.reap()
@@ -84,7 +124,12 @@ class Keeper:
             now = time.monotonic()
             for when, name in [each for each in self.due if each[0] <= now]:
                 self.due.remove((when, name))
-                self.adopt(name)
+                if name:
+                    self.adopt(name)
+                else:
+                    self.adopt_orphans()
+            if self.resolver_due is not None and self.resolver_due <= now:
+                self.mind_resolver()
             if not ready and not busy:
                 # Whoever connected before the name was gone is served; whoever comes later starts another keeper.
                 files.remove(self.path)
@@ -102,32 +147,115 @@ class Keeper:
         link, _address = (listener or self.listener).accept()
         try:
             link.settimeout(5)
-            request = sockets.receive(link) if sockets.peer_is_owner(link) else None
-            if request is not None:
+            if link.recv(len(_MONITORS[0]), socket.MSG_PEEK) in _MONITORS:
                 link.settimeout(None)
-                self.fork(request["name"], request, link)
+                self.fork("", link)
+                return
+            request = sockets.receive(link) if sockets.peer_is_owner(link) else None
+            if request is not None and request["do"] == "resolve":
+                self.mind_resolver(link)
+            elif request is not None and request["do"] == "mind":
+                self.mind_resolver()
+            elif request is not None and request["do"] in ("listen", "unlisten"):
+                self.listen(request["name"], request["do"] == "listen", link)
         except (OSError, ValueError, KeyError) as error:
             complain("a request was not understood: %r" % error)
         finally:
             link.close()
 
-    def fork(self, name: str, request: Dict[str, Any], link: Optional[socket.socket]) -> None:
-        """Fork a monitor."""
+    def fork(self, name: str, link: Optional[socket.socket]) -> None:
+        """Fork a monitor; what it is to do, and for whom, it reads from the connection itself, where there is one."""
+        child = self.child("a monitor", lambda: monitor.main(self.instance, name, link))
+        self.monitors[child] = name
+
+    def child(self, what: str, work: Callable[[], int], doors: str = "") -> int:
+        """Fork a process that does some work and ends with the status that this returns; its number.
+
+        Args:
+            doors: The container whose listening sockets it keeps.
+        """
         child = os.fork()
         if child:
-            self.monitors[child] = name
-            return
+            return child
         status = 1
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.close(self.wake)
+            os.close(self.lock)  # the keeper's alone: with it a child would keep the next keeper out
             self.listener.close()
-            status = monitor.main(self.instance, name, request, link)
+            if self.doors is not None:
+                self.doors.close_others(doors)
+            status = work()
         except BaseException as error:  # pylint: disable=broad-except
-            complain("monitor of %s: %s: %s" % (name, type(error).__name__, error))
+            complain("%s: %s: %s" % (what, type(error).__name__, error))
         finally:
             os._exit(status)
+
+    # Containers that sleep
+
+    def listen(self, name: str, wanted: bool, link: socket.socket) -> None:
+        """Listen for a container that sleeps, or no longer; say so, or what is in the way."""
+        if self.doors is None:
+            from . import waking  # only where there is one  # pylint: disable=import-outside-toplevel
+            self.doors = waking.Doors(self.instance)
+        try:
+            if wanted:
+                self.doors.listen(name)
+            else:
+                self.doors.close(name)
+            sockets.send(link, {"done": name})
+        except EngineError as error:
+            sockets.send(link, {"error": error.what, "remedy": error.remedy, "facts": error.facts})
+
+    def open_doors(self) -> None:
+        """Listen for those for whom an earlier keeper has listened."""
+        from ..network import publish  # pylint: disable=import-outside-toplevel
+        folder = publish.listening_folder(self.instance)
+        for note in os.listdir(folder) if os.path.isdir(folder) else ():
+            ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self.listen(note[:-len(".json")], True, ends[0])
+            for end in ends:
+                end.close()
+
+    def wake_up(self, name: str) -> None:
+        """Have a process of its own start a container to which somebody has connected."""
+        from . import waking  # pylint: disable=import-outside-toplevel
+        if self.doors is not None:
+            doors = self.doors.open[name]
+            self.doors.waking[self.child("waking of " + name, lambda: waking.serve(self.instance, name, doors), name)] = name
+
+    # The resolver
+
+    def mind_resolver(self, link: Optional[socket.socket] = None) -> None:
+        """Have a resolver of this engine where there is something to resolve, and watch it.
+
+        Args:
+            link: Who asked for it; it is told, or closed, once there is one.
+        """
+        self.resolver_due = None
+        if not zones.wanted(self.instance):
+            return
+        pid = None if link is not None else naming.watch(self.instance)  # who asks has looked, and wants another
+        if pid is None:
+            if link is None and naming.running(self.instance) is not None:
+                return  # another engine's, which has a keeper of its own
+            pid = self.child("resolver", lambda: _resolver(self.instance, link))
+            self.resolver_began = time.monotonic()
+        if self.resolver >= 0:
+            os.close(self.resolver)
+            self.resolver = -1
+        try:
+            self.resolver = os.pidfd_open(pid)
+        except ProcessLookupError:
+            self.resolver_due = time.monotonic() + REST
+
+    def resolver_ended(self) -> None:
+        """Put another in its place: at once, unless it ended as soon as it had begun."""
+        os.close(self.resolver)
+        self.resolver = -1
+        now = time.monotonic()
+        self.resolver_due = now + (REST if now - self.resolver_began < REST else 0)
 
     def reap(self) -> None:
         """Take note of every child that has ended."""
@@ -141,13 +269,15 @@ class Keeper:
             if found.si_pid not in self.monitors:
                 self.note_orphan(found.si_pid)
             _pid, status = os.waitpid(found.si_pid, 0)
+            if self.doors is not None:
+                self.doors.waking.pop(found.si_pid, None)
             name = self.monitors.pop(found.si_pid, None)
             if name is not None and status:
                 # Killed: another takes over at once. Ended by itself: it could not do its work, so not so fast.
                 self.due.append((time.monotonic() + (0 if os.WIFSIGNALED(status) else REST), name))
 
     def watched(self) -> List[str]:
-        """The containers that have a monitor of this keeper."""
+        """The containers that this keeper has of its own accord forked a monitor for."""
         return list(self.monitors.values())
 
     def note_orphan(self, pid: int) -> None:
@@ -169,8 +299,8 @@ class Keeper:
 
     def adopt(self, name: str) -> None:
         """Give a monitor to one container if it has something to watch and nobody who does."""
-        if name not in self.watched() and monitor.orphaned(self.instance, name):
-            self.fork(name, {"do": "adopt"}, None)
+        if name not in self.watched() and errands.orphaned(self.instance, name):
+            self.fork(name, None)
 
 
 def complain(text: str) -> None:

@@ -14,9 +14,9 @@ import shutil
 import socket
 import time
 from contextlib import ExitStack
-from typing import Any, Dict, List, Mapping, Optional, Set
+from typing import Any, List, Mapping, Optional
 
-from ..cgroup import group, limits, request
+from ..cgroup import limits, request
 from ..errors import EngineError
 from ..instance import Instance
 from ..kernel import mounts, paths, processes
@@ -24,52 +24,81 @@ from ..layer import overlay
 from ..network import attach, hosts
 from ..runtime import users
 from ..store import files, locks
-from . import bundle, client, records, restart, sockets, userns, wiring
+from . import (activation, boot_files, bundle, cgroups, client, devices, naming, readiness, records, runtimes, secret_files, sharing,
+               sockets, userns, volumes, wiring)
 
 ETC = {"hosts": "/etc/hosts", "hostname": "/etc/hostname", "resolv.conf": "/etc/resolv.conf"}
 
 
-def start(instance: Instance, record: records.Record) -> socket.socket:
+def start(instance: Instance, record: records.Record, published: bool = True) -> socket.socket:
     """Start a container that does not run; what is done is undone where it fails.
+
+    Args:
+        published: Whether its ports lead to it from the beginning.
 
     Returns: The connection to its monitor, which tells the exit code in the end.
     """
     status = records.read_status(instance, record.name)
-    records.write_status(instance, record.name, status._replace(stopped=False, restarts=0, error=None))
+    fresh = status._replace(stopped=False, ended_for="", restarts=0, error=None)
+    if status != fresh:
+        records.write_status(instance, record.name, fresh)
     try:
-        prepare(instance, record)
+        prepare(instance, record, published)
         link = client.ask(instance, {"do": "start", "name": record.name})
         try:
             client.answer(link)
         except BaseException:
             link.close()
             raise
-    except BaseException:
+    except BaseException as error:
         release(instance, record.name)
+        if isinstance(error, EngineError) and error.what.startswith(secret_files.MISSING):
+            records.write_status(instance, record.name, records.read_status(instance, record.name)._replace(error=error.what))
         raise
     return link
 
 
-def prepare(instance: Instance, record: records.Record) -> None:
+def prepare(instance: Instance, record: records.Record, published: bool = True) -> None:
     """Mount its root, connect its network, write its files and its bundle's configuration."""
     name, options = record.name, record.options
+    secret_files.need(instance, options.get("secrets") or ())
     files.make_folder(instance.run_root)
     files.make_folder(instance.run("containers"))
     files.make_folder(records.run_folder(instance, name))
     root = records.run_folder(instance, name, "rootfs")
     netns = wiring.settle(instance, name, options)
-    if record.id_base is not None:
-        userns.make(instance, name, record.id_base, with_network=netns.mode in ("bridge", "none"))
+    if record.candidate:
+        netns = wiring.hidden(netns)
+    if not published:
+        netns = netns._replace(published=())
+    if record.ids is not None:
+        userns.make(instance, name, record.ids, with_network=netns.mode in ("bridge", "none"))
     mount_root(instance, record, root)
     attach.apply(instance, netns)
+    answering = naming.begin(instance)
     etc = hosts.write(instance, name, wiring.names(options), netns.mode)
-    places = bundle.Places(root, instance.cgroup(name), wiring.path(instance, name, netns.mode),
-                           {ETC[file]: path for file, path in etc.items()}, volumes(instance, options),
-                           None if record.id_base is None else userns.path(instance, name),
-                           None if record.id_base is None else userns.mappings(record.id_base))
-    config = bundle.config(options, identity(root, options), places,
+    namespaces = sharing.namespaces(instance, name, options, wiring.path(instance, name, netns.mode),
+                                    None if record.ids is None else userns.path(instance, name))
+    who = identity(root, options)
+    inside = paths.Root(root)
+    try:
+        secrets = secret_files.give(instance, name, secret_rows(inside, options, who), record.ids)
+    finally:
+        inside.close()
+    places = bundle.Places(root, cgroups.path(instance, name, options), namespaces,
+                           {ETC[file]: path for file, path in etc.items()}, volumes.ready(instance, record, root),
+                           sharing.shm(instance, name, options), userns.mappings(record.ids), devices.of(options),
+                           records.read_profile(instance, name), secrets,
+                           readiness.folder(instance, name) if options.get("sdnotify") == readiness.PROGRAM else None)
+    if places.notify is not None:
+        files.make_folder(places.notify, 0o755)
+    userns.need(record.ids, options["user"], who.uid, [who.gid, *who.groups])
+    config = bundle.config(options, who, places,
                            limits.to_oci(request.from_options(options)))
-    files.write_json(records.folder(instance, name, "config.json"), config)
+    runtimes.settle(instance, options, config)
+    # Made anew from the record at each start, so that no power cut can make it matter.
+    files.write_json(records.folder(instance, name, "config.json"), config, durable=False)
+    naming.ensure(instance, answering)
 
 
 def mount_root(instance: Instance, record: records.Record, root: str) -> None:
@@ -82,9 +111,9 @@ def mount_root(instance: Instance, record: records.Record, root: str) -> None:
     upper, work = (records.folder(instance, record.name, part) for part in ("upper", "work"))
     for path, mode in ((upper, 0o755), (work, 0o700)):
         files.make_folder(path, mode)
-    if record.id_base is not None:
-        os.chown(upper, record.id_base, record.id_base)
-    namespace = None if record.id_base is None else os.open(userns.path(instance, record.name), os.O_RDONLY | os.O_CLOEXEC)
+    if record.ids is not None:
+        os.chown(upper, *userns.root_of(record.ids))
+    namespace = None if record.ids is None else os.open(userns.path(instance, record.name), os.O_RDONLY | os.O_CLOEXEC)
     try:
         overlay.mount(instance, record.diff_ids, root, upper, work, user_namespace=namespace)
     finally:
@@ -102,56 +131,31 @@ def identity(root: str, options: Mapping[str, Any]) -> bundle.Identity:
     return bundle.Identity(user.uid, user.gid, user.groups, user.home)
 
 
-def volumes(instance: Instance, options: Mapping[str, Any]) -> Dict[str, str]:
-    """The folders of the named volumes that the options mention; made where they are missing."""
-    found = {}
-    for row in options["mounts"]:
-        if row["type"] == "volume":
-            found[row["source"]] = volume_folder(instance, row["source"])
-            for path in (instance.state("volumes"), os.path.dirname(found[row["source"]])):
-                files.make_folder(path)
-            files.make_folder(found[row["source"]], 0o755)
-    return found
-
-
-def volume_names(record: Optional[records.Record]) -> Set[str]:
-    """The named volumes that a container mentions."""
-    return {row["source"] for row in (record.options["mounts"] if record else ()) if row["type"] == "volume"}
-
-
-def volume_folder(instance: Instance, name: str) -> str:
-    """Where a named volume's content is."""
-    return instance.state("volumes", name, "_data")
-
-
-def remove_volumes(instance: Instance, names: Set[str]) -> None:
-    """Delete named volumes that no container mentions any more."""
-    used: Set[str] = set()
-    for each in records.names(instance):
-        used |= volume_names(records.read(instance, each))
-    for name in names - used:
-        shutil.rmtree(instance.state("volumes", name), ignore_errors=True)
+def secret_rows(inside: paths.Root, options: Mapping[str, Any], who: bundle.Identity) -> List[secret_files.Row]:
+    """The secrets of a container, whose users are looked up in its files; by default they are those of its process."""
+    rows = []
+    for row in options.get("secrets") or ():
+        uid = who.uid if row["uid"] is None else users.resolve(inside, row["uid"]).uid
+        gid = who.gid if row["gid"] is None else users.resolve(inside, "0:" + row["gid"]).gid
+        rows.append(secret_files.Row(row["source"], secret_files.target_of(row), uid, gid, row["mode"]))
+    return rows
 
 
 def tidy(instance: Instance) -> None:
     """Remove the folders that have become empty with the last container."""
-    files.remove_empty(instance.state("containers"), instance.state("volumes"), instance.run("containers"))
+    if not records.names(instance):
+        shutil.rmtree(runtimes.folder(instance), ignore_errors=True)
+    files.remove_empty(instance.state("containers"), instance.state("volumes"), instance.run("containers"), instance.run("activation"))
 
 
 def release(instance: Instance, name: str) -> None:
     """Give back what C(prepare) made and what a run may have left: processes, cgroup, mounts, network, run folder."""
     with ExitStack() as steps:  # each is tried, whatever becomes of those before it
         steps.callback(_remove_run_folder, instance, name)
+        steps.callback(secret_files.take_back, instance, name)
         steps.callback(overlay.unmount, instance, records.run_folder(instance, name, "rootfs"))
         steps.callback(attach.remove, instance, name)
-        steps.callback(_end_processes, instance.cgroup(name))
-
-
-def _end_processes(path: str) -> None:
-    if group.exists(path):
-        group.kill(path)
-    group.remove(path)
-    group.prune(os.path.dirname(path))
+        steps.callback(cgroups.end, instance, cgroups.of(instance, name))
 
 
 def _remove_run_folder(instance: Instance, name: str) -> None:
@@ -163,24 +167,25 @@ def _remove_run_folder(instance: Instance, name: str) -> None:
     files.remove_empty(instance.run("containers"), instance.run("netns"))
 
 
-def stop(instance: Instance, name: str, signal_number: int, timeout: float) -> None:
+def stop(instance: Instance, name: str, signal_number: int, timeout: float, reason: str = "") -> None:
     """End a container and give back what it used. The monitor does it; where there is none, a new one is made.
 
     Args:
         timeout: Seconds until it is killed.
+        reason: C(ended_for) of its status; without one it counts as stopped on request.
     """
     link = monitor(instance, name)
-    if link is not None and sockets.send(link, {"do": "stop", "signal": signal_number, "timeout": timeout}):
+    if link is not None and sockets.send(link, {"do": "stop", "signal": signal_number, "timeout": timeout, "reason": reason}):
         link.settimeout(timeout + 30)
         try:
             sockets.receive(link)
         except socket.timeout:
             raise EngineError("the container '%s' did not end within %d s of being killed" % (name, 30),
-                              "Look for processes in uninterruptible sleep in cgroup %s" % instance.cgroup(name))
+                              "Look for processes in uninterruptible sleep in cgroup %s" % cgroups.of(instance, name))
         finally:
             link.close()
     status = records.read_status(instance, name)
-    records.write_status(instance, name, status._replace(stopped=True))
+    records.write_status(instance, name, status._replace(**records.as_ended(reason)))
     await_monitor(instance, name)
     release(instance, name)
 
@@ -226,28 +231,52 @@ def tell_monitor(instance: Instance, name: str) -> None:
         link.close()
 
 
-# At boot
-
-def boot_order(instance: Instance) -> List[str]:
-    """The containers that a boot starts, those whose network others join before these others."""
-    names = []
-    for name in records.names(instance):
-        record = records.read(instance, name)
-        if record is None:
-            continue
-        status = records.read_status(instance, name)
-        policy = restart.parse(record.options.get("restart_policy") or restart.NO)
-        if restart.starts_at_boot(policy, status.stopped, status.status in ("running", "restarting")):
-            names.append((str(record.options.get("network_mode")).startswith("container:"), name))
-    return [name for _joins, name in sorted(names)]
+def show(instance: Instance, record: records.Record) -> None:
+    """Have systemd know of a container that has taken the place of another, whose unit went with it."""
+    from . import units  # pylint: disable=import-outside-toplevel
+    live = units.monitored(instance, record.name)
+    units.show(instance, record.name, record.options, None if live is None else live.monitor)
 
 
-def boot(instance: Instance, name: str) -> None:
-    """Start one container unless it runs."""
-    with locks.held(instance, "container", name):
+def log_command(instance: Instance, name: str) -> str:
+    """The command that shows a container's output."""
+    return boot_files.command(instance, "logs", name)
+
+
+# At boot and at the host's end
+
+def begin(instance: Instance, name: str, awake: bool = False) -> bool:
+    """Start a container unless it runs; whether it had to be. One that is started at the first connection only sleeps from then on.
+
+    Args:
+        awake: Start that one too.
+    """
+    with locks.held(instance, "container", records.called(name)):
         live = records.read_live(instance, name)
         record = records.read(instance, name)
         if record is None or any(each is not None and processes.alive(each) for each in live):
-            return  # it runs, or somebody is at it
-        release(instance, name)
+            return False  # it runs, or somebody is at it
+        release(instance, name)  # what was recorded of its network before the host went down, too
+        if activation.wanted(record.options):
+            activation.arm(instance, record)
+            if not awake:
+                return True
         start(instance, record).close()
+        return True
+
+
+def end(instance: Instance, name: str, reason: str = "") -> bool:
+    """Stop a container as its options say, unless it does not run; whether it had to be.
+
+    Args:
+        reason: As of C(stop).
+    """
+    with locks.held(instance, "container", records.called(name)):
+        live, record = records.read_live(instance, name), records.read(instance, name)
+        sleeps = record is not None and activation.listening(instance, name)
+        if sleeps:
+            activation.disarm(instance, name)
+        if record is None or not sleeps and not any(each is not None and processes.alive(each) for each in live):
+            return False
+        stop(instance, name, int(record.options["stop_signal"]), record.options["stop_timeout"] / 1000000, reason)
+        return True

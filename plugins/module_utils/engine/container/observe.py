@@ -6,25 +6,23 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..cgroup import group, request
-from ..errors import NotFound
+from ..errors import Corrupt, NotFound
 from ..instance import Instance
 from ..kernel import processes
 from ..network import hosts
 from ..network import observe as network
 from ..network.spec import NetnsSpec
 from ..plan import Difference
-from . import records, secrets, wiring
+from . import cgroups, confinement, health, naming, records, secret_files, secrets, wiring
+from . import status as state
 from .desired import Desired
+from .status import ABSENT, PAUSED, RUNNING
 
-ABSENT = "absent"
-CREATED = "created"
-RUNNING = "running"
-PAUSED = "paused"
-RESTARTING = "restarting"
-EXITED = "exited"
+_ENDING = 1.0
+"""Seconds that a process may take from giving up what it has to its end, before it is looked at again."""
 
 
 class Observed(NamedTuple):
@@ -39,6 +37,13 @@ class Observed(NamedTuple):
         remains: Whether there are parts of it that its status does not account for.
         options: For the comparison.
         network_drift: What of its network is not as declared and is no option's value.
+        drift: What of its confinement is not as it was made, and can be mended while it runs.
+        cgroup: Its group's path.
+        beside: The folder of another container of this name, which an interrupted replacement has left; one that has failed and
+            is kept to be looked at is none.
+        stale: The secrets that have changed since it was given them, and what is to be done then.
+        aside: Whether an interrupted replacement has left the old one out of the way.
+        in_use: Bytes of memory in use, and of these what can be given back at once, where less is asked for than holds.
     """
 
     name: str
@@ -49,52 +54,75 @@ class Observed(NamedTuple):
     remains: bool = False
     options: Mapping[str, Any] = {}
     network_drift: Tuple[Difference, ...] = ()
+    drift: Tuple[Difference, ...] = ()
+    cgroup: str = ""
+    in_use: Optional[Tuple[int, int]] = None
+    beside: str = ""
+    stale: Tuple[Tuple[str, str], ...] = ()
+    aside: bool = False
 
 
 def observe(instance: Instance, desired: Desired) -> Observed:
     """What is true of the container that is asked for; reads only."""
-    for _attempt in range(4):
+    for _attempt in range(9):
         try:
             return _observe(instance, desired)
         except NotFound:  # it ended between two looks, and its cgroup with it; the next look sees that
-            continue
+            _await_end(instance, records.current(instance, desired.name))
     return _observe(instance, desired)
 
 
+def _await_end(instance: Instance, name: str) -> None:
+    """Let a first process that is about to end do so: it has given up its mounts before it counts as ended."""
+    init = records.read_live(instance, name).init
+    handle = None if init is None else processes.open_pidfd(init)
+    if handle is not None:
+        processes.wait(handle, _ENDING)
+        os.close(handle)
+
+
 def _observe(instance: Instance, desired: Desired) -> Observed:
-    name = desired.name
-    record = records.read(instance, name)
+    try:
+        name = records.current(instance, desired.name)
+        record = records.read(instance, name)
+    except Corrupt:
+        if desired.state != "absent":
+            raise
+        name, record = desired.name, None  # what is left of it can still be removed
     live = records.read_live(instance, name)
-    watched = live.monitor is not None and processes.alive(live.monitor)
-    status = _status(instance, name, record, live, watched)
+    watched, status = state.watched(live), state.status(instance, name, record, live)
     run_folder = os.path.isdir(records.run_folder(instance, name))
     if record is None:
-        remains = run_folder or os.path.isdir(records.folder(instance, name))
-        return Observed(name, ABSENT, None, live, True, remains, dict.fromkeys(desired.options))
+        remains = run_folder or os.path.isdir(records.folder(instance, name)) or os.path.isdir(
+            records.folder(instance, records.spare(name))) or records.is_doomed(instance, name)
+        return Observed(name, ABSENT, None, live, True, remains, dict.fromkeys(desired.options),
+                        aside=records.is_aside(instance, name))
     running = status in (RUNNING, PAUSED)
-    seen = Observed(name, status, record, live, watched or not running, run_folder and not running and not watched)
+    seen = Observed(name, status, record, live, watched or not running, run_folder and not running and not watched,
+                    beside=_beside(instance, records.spare(name)), aside=records.is_aside(instance, name))
     if not desired.options:
         return seen
     options = _recorded(desired, record)
     if not running:
         return seen._replace(options=options)
-    options.update(_limits(instance, desired))
+    options.update(_limits(instance, name, desired, record))
+    confined = confinement.observe(record, live.init) if live.init is not None else confinement.Seen()
+    options.update(confined.options)
     drift: Tuple[Difference, ...] = ()
-    if desired.netns is not None and options["network_mode"] == desired.options["network_mode"]:
+    if desired.netns is not None and desired.netns.name == name and options["network_mode"] == desired.options["network_mode"]:
         drift = _network(instance, desired, desired.netns, record, options)
-    return seen._replace(options=options, network_drift=drift)
+    path = cgroups.path(instance, name, record.options)
+    less = options["memory_max"] != desired.options["memory_max"] and desired.limits.memory_max is not None
+    return seen._replace(options=options, network_drift=drift, drift=confined.drift, cgroup=path,
+                         in_use=group.memory_in_use(path) if less else None,
+                         stale=tuple(secret_files.stale(instance, name, record.options.get("secrets") or ())))
 
 
-def _status(instance: Instance, name: str, record: Optional[records.Record], live: records.Live,
-            watched: bool) -> str:
-    if record is None:
-        return ABSENT
-    if live.init is not None and processes.alive(live.init):
-        return PAUSED if group.frozen(instance.cgroup(name)) else RUNNING
-    last = records.read_status(instance, name)
-    if watched and last.status in ("restarting", "running"):
-        return RESTARTING
-    return CREATED if last.started_at is None else EXITED
+def _beside(instance: Instance, name: str) -> str:
+    if not os.path.isdir(records.folder(instance, name)):
+        return ""
+    record = records.read(instance, name)
+    return "" if record is not None and record.candidate and records.read_live(instance, name).init is None else name
 
 
 def _recorded(desired: Desired, record: records.Record) -> Dict[str, Any]:
@@ -106,9 +134,10 @@ def _recorded(desired: Desired, record: records.Record) -> Dict[str, Any]:
     return options
 
 
-def _limits(instance: Instance, desired: Desired) -> Dict[str, Any]:
+def _limits(instance: Instance, key: str, desired: Desired, record: records.Record) -> Dict[str, Any]:
     """The limits that the kernel holds the container to; C(None) where neither a limit nor asked for."""
-    kernel = group.read(instance.cgroup(desired.name))
+    files = request.files_of(desired.options, record.options)
+    kernel = request.as_asked(desired.limits, group.read(cgroups.path(instance, key, record.options), files))
     current = request.to_options(kernel)
     lifted = request.to_options(request.wholly(desired.limits, kernel))
     found = {}
@@ -129,12 +158,13 @@ def _network(instance: Instance, desired: Desired, netns: NetnsSpec, record: rec
         options["networks"] = wiring.observed_view(seen.attachments)
         options["published_ports"] = wiring.ports(netns._replace(published=seen.published))
         drift += [Difference("networks", list(each), None) for each in seen.surplus]
+        drift += [each for each in (naming.drift(instance),) if each is not None]
     if all(record.options.get(key) == desired.options[key] for key in ("etc_hosts", "dns_servers",
                                                                        "dns_search_domains", "dns_opts")):
         # Otherwise the files change with the options anyway.
-        declared = hosts.contents(instance, desired.name, wiring.names(desired.full), netns.mode)
+        declared = hosts.contents(instance, netns.name, wiring.names(desired.full), netns.mode)
         for file, text in sorted(declared.items()):
-            path = hosts.path(instance, desired.name, file)
+            path = hosts.path(instance, netns.name, file)
             if _content(path) != text:
                 drift.append(Difference("/etc/" + file, "changed", "as declared"))
     return tuple(drift)
@@ -150,39 +180,59 @@ def _content(path: str) -> Optional[str]:
 
 # The state as users see it
 
-def report_of(instance: Instance, name: str) -> Dict[str, Any]:
-    """The full state of a container by name."""
-    return report(instance, observe(instance, Desired(name, "started")))
+Attached = Mapping[str, List[Tuple[Any, Any]]]
+"""By container, each network that it is in with its lease there."""
 
 
-def report(instance: Instance, observed: Observed) -> Dict[str, Any]:
-    """The full state of a container; secrets masked."""
+def report_of(instance: Instance, name: str, known: Optional[Attached] = None) -> Dict[str, Any]:
+    """The full state of a container by name.
+
+    Args:
+        known: As for C(report).
+    """
+    return report(instance, observe(instance, Desired(name, "started")), known)
+
+
+def report(instance: Instance, observed: Observed, known: Optional[Attached] = None) -> Dict[str, Any]:
+    """The full state of a container; secrets masked.
+
+    Args:
+        known: Who is in which network, where many are told of, which are not measured one by one either; C(None) for one alone.
+    """
     name, record = observed.name, observed.record
     if record is None:
-        return {"name": name, "exists": False, "status": ABSENT}
+        return {"name": records.called(name), "exists": False, "status": ABSENT}
     last = records.read_status(instance, name)
     state: Dict[str, Any] = {
-        "name": name, "exists": True, "id": record.id, "status": observed.status, "created": record.created,
+        "name": record.shown, "exists": True, "id": record.id, "status": observed.status, "created": record.created,
         "image": record.image, "image_id": record.image_id, "restarts": last.restarts,
         "started_at": last.started_at, "finished_at": last.finished_at, "error": last.error,
-        "oom_killed": last.oom_killed, "exit_code": last.exit_code,
+        "oom_killed": last.oom_killed, "exit_code": last.exit_code, "health": None,
         "published_ports": record.options.get("published_ports"),
         "log": records.folder(instance, name, "container.log"),
         "options": dict(record.options, env=secrets.mask(record.options.get("env") or {})),
     }
+    if record.options.get("healthcheck"):
+        state["health"] = health.read(instance, name)._asdict()
     if observed.status in (RUNNING, PAUSED) and observed.live.init is not None:
         state["pid"] = observed.live.init.pid
-        state["addresses"] = addresses(instance, name)
+        state["addresses"] = {network.name: lease.address
+                              for network, lease in (attached(instance) if known is None else known).get(name, ())}
+        state["cgroup"] = cgroups.path(instance, name, record.options)
         try:
-            state["usage"] = group.usage(instance.cgroup(name))
-            state["oom_killed"] = group.oom_kills(instance.cgroup(name)) > 0
+            if known is None:
+                state["usage"] = group.usage(state["cgroup"])
+            state["oom_killed"] = group.oom_kills(state["cgroup"]) > 0
         except NotFound:  # it has ended since it was observed
             state["usage"] = None
     return state
 
 
-def addresses(instance: Instance, name: str) -> Dict[str, str]:
-    """The container's IPv4 addresses by network, from its leases."""
+def attached(instance: Instance) -> Attached:
+    """Who is in which network, from the leases."""
     from ..network import leases, networks  # pylint: disable=import-outside-toplevel
-    return {each.name: lease.address for each in networks.every(instance)
-            for lease in leases.of(instance, each.name) if lease.netns == name}
+    found: Dict[str, List[Tuple[Any, Any]]] = {}
+    for each in networks.every(instance):
+        for lease in leases.of(instance, each.name):
+            found.setdefault(lease.netns, []).append((each, lease))
+    return found

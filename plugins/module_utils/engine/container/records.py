@@ -5,9 +5,11 @@
 
     STATE/containers/NAME/container.json   what was last asked for (the record)
     STATE/containers/NAME/config.json      the OCI bundle's configuration
+    STATE/containers/NAME/seccomp.json     its custom system call profile, if it has one
     STATE/containers/NAME/status.json      how the last run of it ended
     STATE/containers/NAME/container.log    its output
     STATE/containers/NAME/upper, work      its writable layer
+    STATE/containers/NAME~/                the same of one that takes its place, or has taken it, without a pause
     RUN/containers/NAME/rootfs             where its root is mounted
     RUN/containers/NAME/runtime            the runtime's state of it, with the number of its first process
     RUN/containers/NAME/monitor.json       the number of its monitor
@@ -18,28 +20,34 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 
 from ..errors import Corrupt, NotFound
 from ..instance import Instance
 from ..kernel import processes
-from ..store import files
+from ..store import files, removals
 
+BESIDE = "~"
+"""Ends the name of a folder beside that of a container of the same name; no name of a container has this character."""
 VERSION = 1
 """Of the record's form."""
+_MEND = "Remove the container with 'state: absent' and create it again"
 
 
 class Record(NamedTuple):
     """What was last asked for.
 
     Attributes:
-        name, id: The container's; the id is 64 hexadecimal digits, new for each creation.
+        name, id: The container's, the name as that of its folder (C(current)); the id is 64 hexadecimal digits, new for each creation.
         created: When, RFC 3339 in UTC.
         image: The image's reference as it was asked for.
         image_id: The digest of the image's config.
         diff_ids: The image's layers, lowest first.
         options: The options of C(container_run), typed, as they were applied.
-        id_base: The first of the host's IDs that its user namespace maps; C(None) without one.
+        ids: What its user namespace maps, by C(uid) and C(gid): rows of ID inside, ID on the host, number of IDs;
+            C(None) without one.
+        generation: One more than that of the container that it has taken the place of.
+        candidate: Whether it has yet to show that it can; until then it is nobody's container, but for whoever makes it.
     """
 
     name: str
@@ -49,7 +57,14 @@ class Record(NamedTuple):
     image_id: str
     diff_ids: List[str]
     options: Dict[str, Any]
-    id_base: Optional[int] = None
+    ids: Optional[Dict[str, List[List[int]]]] = None
+    generation: int = 0
+    candidate: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The name that a person knows it by."""
+        return self.name if self.candidate else called(self.name)
 
 
 class Status(NamedTuple):
@@ -61,8 +76,11 @@ class Status(NamedTuple):
         oom_killed: Whether the kernel killed a process of it for its memory limit.
         restarts: How often the restart policy has started it since it was last started by hand.
         stopped: Whether it was stopped on request, so that no policy starts it.
+        ended_for: Why it was ended where that was no such request: C(shutdown) of the host, after which it comes back, or C(idle),
+            till somebody connects.
         error: Why it could not be started, if so.
         log_offset: Where in the log the last run's output begins, in bytes.
+        log_inode: Of the file that was the log then; it may have been rotated since.
     """
 
     status: str = "created"
@@ -72,8 +90,10 @@ class Status(NamedTuple):
     finished_at: Optional[str] = None
     restarts: int = 0
     stopped: bool = False
+    ended_for: str = ""
     error: Optional[str] = None
     log_offset: int = 0
+    log_inode: int = 0
 
 
 class Live(NamedTuple):
@@ -86,6 +106,33 @@ class Live(NamedTuple):
 
     init: Optional[processes.Process] = None
     monitor: Optional[processes.Process] = None
+
+
+def called(name: str) -> str:
+    """The name of a container, of that of its folder."""
+    return name.partition(BESIDE)[0]
+
+
+def spare(name: str) -> str:
+    """The name of the folder for a container that is to take this one's place while this one still runs."""
+    return called(name) if name.endswith(BESIDE) else name + BESIDE
+
+
+def current(instance: Instance, name: str) -> str:
+    """The name of the folder of the container that is called so; that is its own name, unless it has been replaced live.
+
+    Args:
+        name: A container's, or a folder's.
+    """
+    if name.endswith(BESIDE):
+        return name
+    beside = name + BESIDE
+    if not os.path.isdir(folder(instance, beside)):
+        return name
+    here, there = read(instance, name), read(instance, beside)
+    if there is None or there.candidate:
+        return name
+    return beside if here is None or here.candidate or here.generation < there.generation else name
 
 
 def folder(instance: Instance, name: str, *parts: str) -> str:
@@ -109,18 +156,31 @@ def names(instance: Instance) -> List[str]:
     return sorted(name for name in found if not name.startswith("."))
 
 
+def listed(instance: Instance) -> List[str]:
+    """The folders of those that a person is told of: all but one that has just been replaced and is about to go."""
+    return [name for name in names(instance) if current(instance, name) == name]
+
+
 def read(instance: Instance, name: str) -> Optional[Record]:
     """The record of a container, or C(None)."""
     document = _load(folder(instance, name, "container.json"))
     if document is None:
         return None
-    return Record(**{field: document[field] for field in Record._fields if field in document})
+    try:
+        return Record(**{field: document[field] for field in Record._fields if field in document})
+    except TypeError:  # no object, or one that lacks what a record needs
+        raise Corrupt("%s is no record of a container" % folder(instance, name, "container.json"), _MEND)
 
 
 def write(instance: Instance, record: Record) -> None:
     """Keep a record."""
     document = dict(record._asdict(), version=VERSION)
     files.write_json(folder(instance, record.name, "container.json"), document)
+
+
+def as_ended(reason: str) -> Dict[str, Any]:
+    """The members of C(Status) that say why a container is ended: for a reason of the engine's own, or on request."""
+    return {"ended_for": reason} if reason else {"stopped": True, "ended_for": ""}
 
 
 def read_status(instance: Instance, name: str) -> Status:
@@ -142,6 +202,12 @@ def read_live(instance: Instance, name: str) -> Live:
                 processes.Process(watched["pid"], watched["start_time"]) if watched else None)
 
 
+def read_cgroup(instance: Instance, name: str) -> Optional[str]:
+    """The cgroup of the present or last run, as the runtime knows it; C(None) where it does not."""
+    created = _load(run_folder(instance, name, "runtime", "state.json")) or {}
+    return created.get("cgroup") or None
+
+
 def write_monitor(instance: Instance, name: str, monitor: Optional[processes.Process]) -> None:
     """Note who watches the container."""
     if monitor is not None:
@@ -152,10 +218,19 @@ def remove(instance: Instance, name: str) -> None:
     """Delete both folders; everything mounted below must be gone."""
     for path in (run_folder(instance, name), folder(instance, name)):
         if os.path.isdir(path):
-            # Renamed first, so that a run that is interrupted here leaves no container that looks whole.
-            doomed = os.path.join(os.path.dirname(path), ".removed-%s-%d" % (name, os.getpid()))
-            os.rename(path, doomed)
-            shutil.rmtree(doomed)
+            shutil.rmtree(removals.put_away(path))
+
+
+def write_profile(instance: Instance, name: str, profile: Optional[Mapping[str, Any]]) -> None:
+    """Keep a custom system call profile."""
+    if profile is not None:
+        files.write_json(folder(instance, name, "seccomp.json"), dict(profile))
+
+
+def read_profile(instance: Instance, name: str) -> Optional[Dict[str, Any]]:
+    """The custom system call profile, or C(None)."""
+    profile = _load(folder(instance, name, "seccomp.json"))
+    return None if profile is None else dict(profile)
 
 
 def read_config(instance: Instance, name: str) -> Dict[str, Any]:
@@ -172,11 +247,25 @@ def read_config(instance: Instance, name: str) -> Dict[str, Any]:
 
 def set_aside(instance: Instance, name: str) -> str:
     """Move the folder of a stopped container out of the way; return where it is."""
-    kept = instance.state("containers", ".kept-" + name)
+    kept = _aside(instance, name)
     if os.path.isdir(kept):
         shutil.rmtree(kept)
     os.rename(folder(instance, name), kept)
     return kept
+
+
+def _aside(instance: Instance, name: str) -> str:
+    return instance.state("containers", ".kept-" + name)
+
+
+def is_aside(instance: Instance, name: str) -> bool:
+    """Whether an interrupted replacement has left a container out of the way."""
+    return os.path.isdir(_aside(instance, name))
+
+
+def forget_aside(instance: Instance, name: str) -> None:
+    """Delete what an interrupted replacement has moved out of the way."""
+    shutil.rmtree(_aside(instance, name), ignore_errors=True)
 
 
 def put_back(instance: Instance, name: str, kept: str) -> None:
@@ -189,14 +278,19 @@ def discard(kept: str) -> None:
     shutil.rmtree(kept)
 
 
+def is_doomed(instance: Instance, name: str) -> bool:
+    """Whether an interrupted removal of a container has left a part of it."""
+    return name in _interrupted(instance).values()
+
+
 def sweep(instance: Instance) -> None:
     """Delete what interrupted removals have left."""
-    for parent in (instance.state("containers"), instance.run("containers")):
-        if not os.path.isdir(parent):
-            continue
-        for name in os.listdir(parent):
-            if name.startswith(".removed-"):
-                shutil.rmtree(os.path.join(parent, name), ignore_errors=True)
+    for path in _interrupted(instance):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _interrupted(instance: Instance) -> Dict[str, str]:
+    return {**removals.interrupted(instance.state("containers")), **removals.interrupted(instance.run("containers"))}
 
 
 def _load(path: str) -> Any:
@@ -204,4 +298,4 @@ def _load(path: str) -> Any:
         return files.read_json(path)
     except ValueError as error:
         raise Corrupt("%s is no JSON document (%s)" % (path, error),
-                      "Remove the container with 'state: absent' and create it again")
+                      _MEND)

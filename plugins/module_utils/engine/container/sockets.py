@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import struct
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, Optional
+
+from ..store import documents
 
 LIMIT = 1 << 16
 """The longest message, in bytes."""
@@ -28,19 +29,29 @@ def _short(path: str) -> Iterator[str]:
 
 def listen(path: str) -> socket.socket:
     """A listening socket at a path (replacing what is there), for root alone."""
+    listener = _bound(path, socket.SOCK_SEQPACKET, 0o600)
+    listener.listen(64)
+    return listener
+
+
+def bind_datagram(path: str, mode: int) -> socket.socket:
+    """A socket at a path (replacing what is there), to which whoever may write there can send."""
+    return _bound(path, socket.SOCK_DGRAM, mode)
+
+
+def _bound(path: str, kind: int, mode: int) -> socket.socket:
     try:
         os.unlink(path)
     except FileNotFoundError:
         pass
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+    made = socket.socket(socket.AF_UNIX, kind | socket.SOCK_CLOEXEC)
     with _short(path) as short:
-        before = os.umask(0o177)
+        before = os.umask(0o777 & ~mode)
         try:
-            listener.bind(short)
+            made.bind(short)
         finally:
             os.umask(before)
-    listener.listen(64)
-    return listener
+    return made
 
 
 def connect(path: str) -> Optional[socket.socket]:
@@ -61,10 +72,16 @@ def peer_is_owner(link: socket.socket) -> bool:
     return bool(struct.unpack("3i", credentials)[1] == os.geteuid())
 
 
+def peer(link: socket.socket) -> int:
+    """The number of the process at the other end; of a listener, that of who opened it."""
+    credentials = link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[0])
+
+
 def send(link: socket.socket, message: Dict[str, Any]) -> bool:
     """Send one message; say whether the other end was there."""
     try:
-        link.send(json.dumps(message).encode())
+        link.send(documents.encode(message).encode("ascii"))
     except (BrokenPipeError, ConnectionResetError):
         return False
     return True
@@ -78,5 +95,5 @@ def receive(link: socket.socket) -> Optional[Dict[str, Any]]:
         return None
     if not content:
         return None
-    message = json.loads(content)
+    message = documents.decode(content.decode("utf-8"))
     return message if isinstance(message, dict) else None

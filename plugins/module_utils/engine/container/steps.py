@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import time
 from contextlib import ExitStack
@@ -17,8 +18,10 @@ from ..image import images
 from ..instance import Instance
 from ..network import attach, hosts
 from ..plan import Change, Plan
+from ..runtime import external
 from ..store import files
-from . import client, lifecycle, logs, records, userns, wiring
+from . import (activation, cgroups, client, confinement, events, lifecycle, log_reading, logs, naming, records, renewing, swap, userns,
+               volumes, waiting, wiring)
 from .desired import Desired
 from .observe import Observed
 
@@ -32,11 +35,12 @@ class Work:
         self.instance = instance
         self.desired = desired
         self.observed = observed
-        self.name = desired.name
+        self.name = observed.name
         self.record = observed.record
         self.undo = undo
         self.done: List[Callable[[], Any]] = []
         self.result: Dict[str, Any] = {}
+        self.beside = False
 
     def known(self) -> records.Record:
         """The record, which a step before must have made."""
@@ -47,6 +51,8 @@ class Work:
 
 def apply(instance: Instance, desired: Desired, observed: Observed, plan: Plan) -> Dict[str, Any]:
     """Carry out a plan; what was begun is taken back if a step fails."""
+    if any(change.action in ("start", "swap") for change in plan):
+        client.warm(instance)
     with ExitStack() as undo:
         work = Work(instance, desired, observed, undo)
         for change in plan:
@@ -55,6 +61,14 @@ def apply(instance: Instance, desired: Desired, observed: Observed, plan: Plan) 
     for step in work.done:
         step()
     return work.result
+
+
+def _pull(work: Work, _change: Change) -> None:
+    """Bring the image; it stays, whatever becomes of the container."""
+    from ..image import pulling, remote  # pylint: disable=import-outside-toplevel
+    if work.desired.offer is not None:
+        work.result["pull"] = remote.describe(work.instance, work.desired.offer)
+        pulling.pull(work.instance, work.desired.offer)
 
 
 def _create(work: Work, _change: Change) -> None:
@@ -68,10 +82,18 @@ def _create(work: Work, _change: Change) -> None:
     records.sweep(instance)
     files.make_folder(records.folder(instance, work.name))
     work.undo.callback(records.remove, instance, work.name)
+    replaced = work.observed.record
     work.record = records.Record(work.name, os.urandom(32).hex(), logs.timestamp(), str(work.desired.full["image"]),
                                  image.id, list(image.diff_ids), dict(work.desired.full),
-                                 userns.allocate(instance, work.name) if work.desired.full["userns_mode"] == "auto" else None)
+                                 userns.allocate(instance, work.name, work.desired.full),
+                                 0 if replaced is None else replaced.generation + 1, work.beside)
+    records.write_profile(instance, work.name, work.desired.profile)
     records.write(instance, work.record)
+    if work.observed.aside:
+        work.done.append(lambda: records.forget_aside(instance, work.name))
+    if work.desired.state in ("stopped", "killed", "created"):
+        records.write_status(instance, work.name, records.Status(stopped=True))
+    events.note(instance, work.name, "create", image=work.record.image)
 
 
 def _start(work: Work, _change: Change) -> None:
@@ -84,6 +106,13 @@ def _start(work: Work, _change: Change) -> None:
         link.close()
 
 
+def _listen(work: Work, _change: Change) -> None:
+    """Have somebody listen, who starts the container at the first connection."""
+    lifecycle.release(work.instance, work.name)
+    activation.arm(work.instance, work.known())
+    work.undo.callback(activation.disarm, work.instance, work.name)
+
+
 def _wait(work: Work, link: socket.socket) -> None:
     """Wait until the container has ended, and collect what it wrote."""
     try:
@@ -94,8 +123,8 @@ def _wait(work: Work, link: socket.socket) -> None:
             time.sleep(0.05)
     status = records.read_status(work.instance, work.name)
     output = {"stdout": bytearray(), "stderr": bytearray()}
-    for stream, content, _time in logs.read(records.folder(work.instance, work.name, "container.log"),
-                                            status.log_offset):
+    for stream, content, _time in log_reading.Reader(records.folder(work.instance, work.name, "container.log"),
+                                                     status.log_inode, status.log_offset).more():
         output[stream] += content
         del output[stream][:-_MOST_OUTPUT]
     work.result = {"rc": -1 if status.exit_code is None else status.exit_code}
@@ -107,20 +136,32 @@ def _wait(work: Work, link: socket.socket) -> None:
 
 def _stop(work: Work, _change: Change) -> None:
     options = work.known().options
+    activation.disarm(work.instance, work.name)
     lifecycle.stop(work.instance, work.name, options["stop_signal"], options["stop_timeout"] / 1000000)
+
+
+def _kill(work: Work, _change: Change) -> None:
+    activation.disarm(work.instance, work.name)
+    lifecycle.stop(work.instance, work.name, signal.SIGKILL, 0.0)
 
 
 def _restart(work: Work, change: Change) -> None:
     _stop(work, change)
-    _start(work, change)
+    (_listen if activation.wanted(work.known().options) else _start)(work, change)
 
 
 def _remove(work: Work, _change: Change) -> None:
+    swap.clear(work.instance, records.spare(work.name))
+    activation.disarm(work.instance, work.name)
+    if work.desired.state == "absent":
+        records.forget_aside(work.instance, work.name)
     lifecycle.release(work.instance, work.name)
-    volumes = lifecycle.volume_names(work.record)
+    own = volumes.own(work.instance, work.record)
     records.remove(work.instance, work.name)
+    records.sweep(work.instance)
+    events.note(work.instance, work.name, "destroy")
     if not work.desired.keep_volumes:
-        lifecycle.remove_volumes(work.instance, volumes)
+        volumes.remove(work.instance, own)
     _collect(work)
     lifecycle.tidy(work.instance)
 
@@ -141,11 +182,50 @@ def _recreate(work: Work, change: Change) -> None:
     def restore() -> None:
         records.remove(instance, work.name)
         records.put_back(instance, work.name, kept)
-        if work.observed.status in ("running", "paused", "restarting"):
+        if work.observed.status == "listening":
+            activation.arm(instance, old)
+        elif work.observed.status in ("running", "paused", "restarting"):
             lifecycle.start(instance, old).close()
     work.undo.callback(restore)
     work.done.append(lambda: records.discard(kept))
     _create(work, change)
+
+
+def _judge(work: Work, _change: Change) -> None:
+    """Wait for the health of a container that has taken the place of another; without it, that comes back."""
+    try:
+        waiting.await_health(work.instance, work.name, work.desired.patience, locked=True)
+    except EngineError as error:
+        _stop(work, _change)
+        swap.keep_failed(work.instance, work.name)
+        raise swap.refused(work.instance, work.name, error, "the old one runs again")
+
+
+def _swap(work: Work, _change: Change) -> None:
+    """Start the new container beside the old one, and let the old one go once the new one serves."""
+    beside = Work(work.instance, work.desired, work.observed, work.undo)
+    beside.name, beside.record, beside.beside = records.spare(work.name), None, True
+    swap.clear(work.instance, beside.name)
+    with ExitStack() as beside.undo:
+        _create(beside, _change)
+        beside.undo.pop_all()
+    swap.serve(work.instance, work.known(), beside.known(), work.desired.patience)
+    swap.retire(work.instance, work.known(), work.desired.drain)
+    lifecycle.show(work.instance, beside.known())
+    _collect(work)
+
+
+def _tidy(work: Work, _change: Change) -> None:
+    """Complete what an interrupted replacement has begun, or take it back."""
+    records.forget_aside(work.instance, work.name)
+    if not work.observed.beside:
+        return
+    left = records.read(work.instance, work.observed.beside)
+    if left is None or left.candidate or work.record is None:
+        swap.clear(work.instance, work.observed.beside)
+    else:
+        swap.take_over(work.instance, left.name, work.record)
+        swap.retire(work.instance, left, work.desired.drain)
 
 
 def _update(work: Work, _change: Change) -> None:
@@ -155,12 +235,20 @@ def _update(work: Work, _change: Change) -> None:
     records.write(instance, new)
     work.undo.callback(records.write, instance, old)
     work.record = new
-    if work.observed.status not in ("running", "paused"):
+    if work.observed.status not in ("running", "paused", "listening"):
         return
-    path = instance.cgroup(work.name)
-    group.update(path, request.wholly(work.desired.limits, group.read(path)))
+    if activation.wanted(new.options):
+        activation.arm(instance, new)
+    else:
+        activation.disarm(instance, work.name)
+    if work.observed.status == "listening":
+        return
+    path = cgroups.path(instance, work.name, new.options)
+    raw = request.files_of(new.options, old.options)
+    group.update(path, request.wholly(work.desired.limits, group.read(path, raw)))
     config = records.read_config(instance, work.name)
-    config["linux"]["resources"] = limits.to_oci(work.desired.limits)
+    config["linux"]["resources"] = dict(limits.to_oci(work.desired.limits),
+                                        devices=config["linux"]["resources"].get("devices") or [])
     files.write_json(records.folder(instance, work.name, "config.json"), config)
     _reconnect(work, _change)
     lifecycle.tell_monitor(instance, work.name)
@@ -173,7 +261,19 @@ def _reconnect(work: Work, _change: Change) -> None:
         return
     if netns.mode != "host":
         attach.apply(work.instance, netns)
+        naming.ensure(work.instance)
     hosts.write(work.instance, work.name, wiring.names(work.desired.full), netns.mode)
+
+
+def _mend(work: Work, _change: Change) -> None:
+    """Set back what somebody has changed of the running container's confinement."""
+    if work.observed.live.init is not None:
+        confinement.mend(work.instance, work.known(), work.observed.live.init, work.observed.drift)
+
+
+def _renew(work: Work, _change: Change) -> None:
+    """Give it its secrets as they are now."""
+    renewing.bring(work.instance, work.name)
 
 
 def _adopt(work: Work, _change: Change) -> None:
@@ -181,11 +281,15 @@ def _adopt(work: Work, _change: Change) -> None:
 
 
 def _pause(work: Work, _change: Change) -> None:
-    group.freeze(work.instance.cgroup(work.name))
+    if not external.act(records.run_folder(work.instance, work.name, "runtime"), "pause"):
+        group.freeze(cgroups.path(work.instance, work.name, work.known().options))
+    events.note(work.instance, work.name, "pause")
 
 
 def _unpause(work: Work, _change: Change) -> None:
-    group.thaw(work.instance.cgroup(work.name))
+    if not external.act(records.run_folder(work.instance, work.name, "runtime"), "resume"):
+        group.thaw(cgroups.path(work.instance, work.name, work.known().options))
+    events.note(work.instance, work.name, "unpause")
 
 
 def _release(work: Work, _change: Change) -> None:
@@ -195,5 +299,6 @@ def _release(work: Work, _change: Change) -> None:
 _STEPS: Dict[str, Callable[[Work, Change], Optional[None]]] = {
     "create": _create, "start": _start, "stop": _stop, "restart": _restart, "remove": _remove, "recreate": _recreate,
     "update": _update, "reconnect": _reconnect, "adopt": _adopt, "pause": _pause, "unpause": _unpause,
-    "release": _release,
+    "release": _release, "pull": _pull, "kill": _kill, "listen": _listen, "swap": _swap, "judge": _judge, "tidy": _tidy, "mend": _mend,
+    "renew": _renew,
 }

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping, Optional
 
 from ..instance import Instance
-from ..network import hosts, namespace, publish, spec
+from ..network import bandwidth, hosts, namespace, publish, spec
 from ..network.spec import NetnsSpec
+from . import records
 
 
 def settle(instance: Instance, name: str, options: Mapping[str, Any]) -> NetnsSpec:
@@ -19,14 +20,28 @@ def settle(instance: Instance, name: str, options: Mapping[str, Any]) -> NetnsSp
         InvalidValue, Conflict, NotFound, Unsupported: It cannot be had: a port is taken, a subnet overlaps.
     """
     mode, wanted = options["network_mode"], []  # type: str, List[Dict[str, Any]]
-    if mode not in ("bridge", "none", "host") and not mode.startswith("container:"):
+    if mode.startswith("container:"):
+        mode = "container:" + records.current(instance, mode.partition(":")[2])
+    if mode not in ("bridge", "none", "host") and not mode.startswith(("container:", "ns:")):
         mode, wanted = "bridge", [{"network": {"name": mode}}]
     for row in options["networks"]:
         attachment = {"network": {"name": row["name"]}, "ipv4_address": row.get("ipv4_address"),
-                      "mac_address": row.get("mac_address"), "aliases": row.get("aliases")}
+                      "ipv6_address": row.get("ipv6_address"),
+                      "mac_address": row.get("mac_address"), "aliases": row.get("aliases"),
+                      "interface": row.get("interface"), "bandwidth": row.get("bandwidth")}
         wanted = [each for each in wanted if each["network"] != attachment["network"]] + [attachment]
-    return spec.settle(instance, name, mode, wanted, published=options["published_ports"],
-                       names=hosts.to_record(names(options)))
+    netns = spec.settle(instance, name, mode, wanted, published=options["published_ports"],
+                        names=hosts.to_record(names(options)), labels=options.get("labels"), policy=options.get("policy"),
+                        proxy=options.get("publish_mode") == "proxy")
+    if name == records.called(name):
+        return netns
+    return netns._replace(attachments=tuple(each._replace(names=(records.called(name), *each.names[1:]))
+                                            for each in netns.attachments))
+
+
+def hidden(netns: NetnsSpec) -> NetnsSpec:
+    """The same for a container that nobody is to find yet: without published ports, under no name but its folder's."""
+    return netns._replace(published=(), attachments=tuple(each._replace(names=(netns.name,)) for each in netns.attachments))
 
 
 def names(options: Mapping[str, Any]) -> hosts.Names:
@@ -38,13 +53,14 @@ def names(options: Mapping[str, Any]) -> hosts.Names:
 
 def view(netns: NetnsSpec) -> List[Dict[str, Any]]:
     """The attachments as C(networks) shows them."""
-    return [{"name": each.network.name, "interface": each.interface, "ipv4_address": each.address,
-             "mac_address": each.mac, "aliases": list(each.names[1:])} for each in netns.attachments]
+    return [{"name": each.network.name, "interface": each.interface, "ipv4_address": each.address, "ipv6_address": each.ipv6_address,
+             "mac_address": each.mac, "aliases": list(each.names[1:]), "bandwidth": bandwidth.view(each.bandwidth)}
+            for each in netns.attachments]
 
 
 def observed_view(attachments: Any) -> List[Dict[str, Any]]:
     """The same of what was observed."""
-    return [dict({key: row[key] for key in ("interface", "ipv4_address", "mac_address", "aliases")},
+    return [dict({key: row[key] for key in ("interface", "ipv4_address", "ipv6_address", "mac_address", "aliases", "bandwidth")},
                  name=row["network"]["name"]) for row in attachments]
 
 

@@ -20,7 +20,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 from ..cgroup.hierarchy import Hierarchies, discover
 from ..errors import Unsupported
 from ..instance import Instance
-from ..kernel import mounts, namespaces
+from ..kernel import commands, mounts, namespaces
 from ..kernel.syscalls import library, try_call
 
 REQUIRED = "required"
@@ -162,6 +162,10 @@ def _erofs_file(_name: str, tried: Dict[str, bool], controllers: Dict[str, str])
     return _file_system("erofs", tried, controllers) and kernel_version() >= (6, 12)
 
 
+def _program(name: str, _tried: Dict[str, bool], _controllers: Dict[str, str]) -> Optional[bool]:
+    return commands.find(name) is not None
+
+
 def _loop(_name: str, _tried: Dict[str, bool], _controllers: Dict[str, str]) -> Optional[bool]:
     return os.path.exists("/dev/loop-control")
 
@@ -222,6 +226,12 @@ _TABLE = (
      "Install the package nftables, or libnftables1 on Debian and Ubuntu", _nftables_library),
     ("libzstd", OPTIONAL, "layers compressed with zstd cannot be read", "Install the package libzstd1 or libzstd",
      _zstd_library),
+    *((helper, OPTIONAL, cost, "Install Debian's package %s, or what has it elsewhere" % package, _program) for helper, cost, package in (
+        ("mkfs.ext4", "volumes can have a size only where the file system has project quotas", "e2fsprogs"),
+        ("mount.nfs", "volumes of the driver nfs are mounted by the kernel alone, by NFS 4 only", "nfs-common"),
+        ("mount.cifs", "there are no volumes of the driver cifs", "cifs-utils"),
+        ("mount.ceph", "there are no volumes of the driver cephfs", "ceph-common"),
+        ("mount.glusterfs", "there are no volumes of the driver glusterfs", "glusterfs-client"))),
 )  # type: Tuple[Tuple[str, str, str, str, Test], ...]
 
 

@@ -16,13 +16,14 @@ import time
 from typing import Iterator, List
 
 from ..cgroup import group
-from ..container import records
+from ..container import cgroups, records, units
 from ..errors import EngineError, InvalidValue
 from ..instance import Instance
 from ..kernel import mounts, nftables, processes, rtnetlink
 from ..kernel.netlink import Socket
 from ..network import attach, firewall, networks, sysctls
 from ..network import records as network_records
+from ..network.ends import ALIAS
 
 GRACE = 10.0
 """Seconds that all containers together have to end before they are killed."""
@@ -44,21 +45,27 @@ def reset(instance: Instance) -> None:
             raise InvalidValue(option, path, "is not the engine's alone", "Name the one that the instance was made with")
     end_keepers(instance)
     end_containers(instance)
+    for name in records.names(instance):  # their groups may be elsewhere
+        cgroups.end(instance, cgroups.of(instance, name))
     group.kill(instance.cgroup_root)
     group.remove(instance.cgroup_root)
     remove_networks(instance)
+    units.forget(instance)
     for root in (instance.run_root, instance.state_root):
         unmount_below(root)
         remove_folder(root)
 
 
 def end_keepers(instance: Instance) -> None:
-    """Kill the keeper and the monitors, so that nobody starts again what is about to end."""
-    found = list(_engine_processes(instance))
-    for process in found:
-        pidfd = processes.open_pidfd(process)
-        if pidfd is not None:
-            processes.send_signal(pidfd, signal.SIGKILL)
+    """Kill the keeper, the resolver and the monitors, so that nobody starts again what is about to end."""
+    for _round in range(10):
+        handles = [each for each in map(processes.open_pidfd, _engine_processes(instance)) if each is not None]
+        if not handles:
+            return
+        for number in (signal.SIGSTOP, signal.SIGKILL):  # stopped, none of them can put another in the place of one that ended
+            for pidfd in handles:
+                processes.send_signal(pidfd, number)
+        for pidfd in handles:
             processes.wait(pidfd, 5)
             os.close(pidfd)
 
@@ -101,7 +108,7 @@ def end_containers(instance: Instance) -> None:
         pidfd = processes.open_pidfd(init) if init is not None else None
         if pidfd is not None:
             wanted = (record.options.get("stop_signal") if record else None) or signal.SIGTERM
-            group.thaw(instance.cgroup(name))
+            group.thaw(cgroups.of(instance, name))
             processes.send_signal(pidfd, int(wanted))
             handles.append(pidfd)
     deadline = time.monotonic() + GRACE
@@ -123,12 +130,10 @@ def remove_networks(instance: Instance) -> None:
             networks.forget(instance, network.name)
         ours = " of %s" % instance.name
         for link in rtnetlink.links(sock):
-            if link.alias.startswith(networks.ALIAS) and link.alias.endswith(ours):
+            if link.alias.startswith(ALIAS) and link.alias.endswith(ours):
                 sock.request(rtnetlink.delete_link(link.name))
         if nftables.available():
-            state = firewall.gather(instance)
-            if nftables.list_table(firewall.FAMILY, state.table) is not None:
-                nftables.run(firewall.render(state._replace(networks=())))
+            firewall.remove(instance)
         sysctls.give_back(instance, sock)
 
 
@@ -161,5 +166,5 @@ def remains(instance: Instance) -> List[str]:
               for mount in mounts.below(root) if mount.target != root]
     with Socket() as sock:
         found += ["link " + link.name for link in rtnetlink.links(sock)
-                  if link.alias.startswith(networks.ALIAS) and link.alias.endswith(" of " + instance.name)]
+                  if link.alias.startswith(ALIAS) and link.alias.endswith(" of " + instance.name)]
     return found

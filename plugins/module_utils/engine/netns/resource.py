@@ -9,18 +9,19 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tup
 
 from ..errors import InvalidValue
 from ..instance import Instance
-from ..network import observe as looking, publish, spec as specification
+from ..network import foreign, observe as looking, publish, records, spec as specification
 from ..network.observe import Observed
 from ..network.spec import NetnsSpec
 from ..plan import LIVE, RECREATE, Change, Difference, Plan
 
-_OF_ATTACHMENT = ("network", "interface", "ipv4_address", "mac_address", "aliases")
+_OF_ATTACHMENT = ("network", "interface", "ipv4_address", "ipv6_address", "mac_address", "aliases", "bandwidth")
 _STEPS = (
     ("update_network", ("network", "net.", "nftables")),
-    ("connect", ("interface", "ipv4_address", "mac_address", "aliases")),
+    ("connect", ("interface", "ipv4_address", "ipv6_address", "mac_address", "aliases", "bandwidth")),
     ("route", ("routes", "default_route", "loopback")),
     ("set_sysctls", ("sysctls",)),
     ("publish", ("published_ports",)),
+    ("judge", ("labels", "policy")),
 )
 """The changes of a namespace that is there, and what each brings about; all are live."""
 
@@ -32,11 +33,13 @@ class Desired(NamedTuple):
         name: Of the namespace.
         spec: C(None) where it shall not be there.
         options: For the comparison.
+        warnings: What a person should know.
     """
 
     name: str
     spec: Optional[NetnsSpec]
     options: Mapping[str, Any]
+    warnings: Sequence[str] = ()
 
 
 class Current(NamedTuple):
@@ -64,7 +67,7 @@ def resolve(instance: Instance, params: Mapping[str, Any]) -> Desired:
         raise InvalidValue("routes", params["routes"], "names a route twice", "Name each route once")
     wanted = [request] if request else []
     spec = specification.settle(instance, name, params["mode"], wanted, routes, params["sysctls"],
-                                params["published_ports"] or ())
+                                params["published_ports"] or (), None, *_about(instance, params))
     options: Dict[str, Any] = {"mode": spec.mode}
     if spec.attachments:
         options.update(specification.attachment_view(spec.attachments[0]))
@@ -73,7 +76,9 @@ def resolve(instance: Instance, params: Mapping[str, Any]) -> Desired:
         options["routes"] = _shown(spec.routes)
     if params["sysctls"] is not None:
         options["sysctls"] = dict(spec.sysctls)
-    return Desired(name, spec, options)
+    options.update({option: params[option] for option in ("labels", "policy") if params[option] is not None})
+    return Desired(name, spec, options, (*foreign.warnings(instance.name, spec),
+                                         *specification.unknown_peers(instance, name, spec.policy)))
 
 
 def observe(instance: Instance, desired: Desired) -> Current:
@@ -88,6 +93,8 @@ def observe(instance: Instance, desired: Desired) -> Current:
         options.update(seen.attachments[0])
     else:
         options.update(dict.fromkeys(_OF_ATTACHMENT))
+    record = records.load(instance, desired.name)
+    options.update(labels=record.labels or {} if record else {}, policy=record.policy or {} if record else {})
     return Current(seen, options)
 
 
@@ -130,6 +137,12 @@ def report(instance: Instance, desired: Desired, observed: Current) -> Dict[str,
     if found["exists"]:
         found["published_ports"] = observed.options.get("published_ports") or []
     return found
+
+
+def _about(instance: Instance, params: Mapping[str, Any]) -> List[Any]:
+    """Labels and policy: those that are given, else those that the namespace has."""
+    record = records.load(instance, params["name"])
+    return [params[option] if params[option] is not None else getattr(record, option, None) for option in ("labels", "policy")]
 
 
 def _belongs(option: str, options: Tuple[str, ...]) -> bool:

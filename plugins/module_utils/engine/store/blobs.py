@@ -19,7 +19,8 @@ from typing import Any, BinaryIO, Iterator, Optional, Tuple
 
 from ..errors import Corrupt, InvalidValue, NotFound
 from ..instance import Instance
-from . import files
+from ..kernel.writeback import Writeback
+from . import files, leases
 
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}\n'
 _LENGTHS = {"sha256": 64, "sha512": 128}
@@ -80,6 +81,27 @@ def read(instance: Instance, digest: str) -> bytes:
     return content
 
 
+def chunks(instance: Instance, digest: str) -> Iterator[bytes]:
+    """A blob's content in pieces, its digest verified in the end.
+
+    Raises:
+        NotFound, Corrupt: As C(read).
+    """
+    from . import streams  # pylint: disable=import-outside-toplevel
+    try:
+        stream = open(path(instance, digest), "rb")
+    except FileNotFoundError:
+        raise NotFound("blob %s is not in %s" % (digest, instance.state("blobs")), "Import the image again")
+    found = hashlib.new(split(digest)[0])
+    with stream:
+        for chunk in streams.read_chunks(stream):
+            found.update(chunk)
+            yield chunk
+    if found.hexdigest() != split(digest)[1]:
+        raise Corrupt("%s: expected digest %s, found %s" % (path(instance, digest), digest, found.hexdigest()),
+                      "The disk has damaged it; remove the image and import it again")
+
+
 def read_json(instance: Instance, digest: str) -> Any:
     """A JSON blob, its digest verified."""
     return json.loads(read(instance, digest))
@@ -121,7 +143,8 @@ class Writer:
         self._hash = hashlib.new(algorithm)
         self._algorithm = algorithm
         self._part = instance.state("ingest", "blob-%d-%x" % (os.getpid(), id(self)))
-        self._stream: BinaryIO = open(self._part, "wb", buffering=0)
+        handle = leases.claim(instance, self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        self._stream: BinaryIO = open(handle, "wb", buffering=0)
         self.size = 0
 
     def write(self, chunk: bytes) -> None:
@@ -166,9 +189,94 @@ class Writer:
             self.abort()
 
 
-def put(instance: Instance, content: bytes) -> Tuple[str, bool]:
+class Part:
+    """A blob whose digest is known and which comes in parts, perhaps over several runs; it stays unless it is committed.
+
+    The caller sees to it that what is committed has the digest.
+
+    Attributes:
+        size: Bytes that are there.
+    """
+
+    def __init__(self, instance: Instance, digest: str) -> None:
+        self._instance = instance
+        self._digest = digest
+        self.path = part_path(instance, digest)
+        handle = leases.claim(instance, self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        self._stream: BinaryIO = open(handle, "r+b", buffering=0)
+        self.size = os.fstat(handle).st_size
+        self._writeback = Writeback(handle, self.size)
+
+    def read(self, chunk: int = 1 << 18) -> Iterator[bytes]:
+        """What is there, in pieces."""
+        at = 0
+        while at < self.size:
+            piece = os.pread(self._stream.fileno(), min(chunk, self.size - at), at)
+            if not piece:
+                return
+            at += len(piece)
+            yield piece
+
+    def write(self, chunk: bytes) -> None:
+        """Append."""
+        view = memoryview(chunk)
+        while view:
+            done = self._stream.write(view)
+            view = view[done:]
+            self.size += done
+        self._writeback.reached(self.size)
+
+    def flush(self) -> None:
+        """Wait until all of it is on the disk."""
+        os.fsync(self._stream.fileno())
+
+    def restart(self) -> None:
+        """Forget what is there."""
+        os.ftruncate(self._stream.fileno(), 0)
+        self.size = 0
+        self._writeback = Writeback(self._stream.fileno())
+
+    def commit(self) -> Tuple[str, bool]:
+        """Give the blob its name, after C(flush); returns the digest and whether the store did not have it before."""
+        target = path(self._instance, self._digest)
+        if os.path.exists(target):
+            self.discard()
+            return self._digest, False
+        os.fchmod(self._stream.fileno(), 0o600)
+        files.make_folder(os.path.dirname(target))
+        os.rename(self.path, target)
+        files.sync_folder(os.path.dirname(target))
+        self._stream.close()
+        return self._digest, True
+
+    def discard(self) -> None:
+        """Drop it."""
+        files.remove(self.path)
+        self._stream.close()
+
+    def __enter__(self) -> "Part":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._stream.close()
+
+
+def part_path(instance: Instance, digest: str) -> str:
+    """Where the parts of a blob are that is being fetched, or was."""
+    return instance.state("ingest", leases.KEPT + digest.replace(":", "-"))
+
+
+def put_back(instance: Instance, digest: str) -> None:
+    """Make a blob a part again, whole, so that the next run need not fetch it."""
+    try:
+        os.rename(path(instance, digest), part_path(instance, digest))
+    except FileNotFoundError:
+        pass
+
+
+def put(instance: Instance, content: bytes, algorithm: str = "sha256") -> Tuple[str, bool]:
     """Store some bytes; returns their digest and whether the store did not have them before."""
-    with Writer(instance) as writer:
+    with Writer(instance, algorithm) as writer:
         writer.write(content)
         return writer.commit()
 

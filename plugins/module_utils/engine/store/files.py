@@ -10,11 +10,12 @@ leaves the old content or the new one.
 
 from __future__ import annotations
 
-import json
 import os
-from typing import Any, Optional
+import stat
+from typing import Any, Dict, Iterable, Mapping, Optional, Tuple
 
 from ..errors import Corrupt
+from . import documents
 
 TEMPORARY = ".tmp-"
 """Prefix of files that a crash may leave behind; nothing reads them."""
@@ -45,7 +46,7 @@ def sync_folder(path: str) -> None:
         os.close(handle)
 
 
-def write(path: str, content: bytes, mode: int = 0o600, durable: bool = True) -> None:
+def write(path: str, content: bytes, mode: int = 0o600, durable: bool = True, owner: Optional[Tuple[int, int]] = None) -> None:
     """Replace a file's content atomically.
 
     Args:
@@ -53,35 +54,73 @@ def write(path: str, content: bytes, mode: int = 0o600, durable: bool = True) ->
         content: All of the new content.
         mode: Permission bits of the new file.
         durable: Whether to wait for the disk; C(False) on a tmpfs.
+        owner: User and group of the new file; the caller's own unless given.
     """
-    folder, name = os.path.split(path)
-    part = os.path.join(folder, "%s%s-%d" % (TEMPORARY, name, os.getpid()))
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+    write_together({path: content}, mode, durable, owner)
+
+
+def write_together(contents: Mapping[str, bytes], mode: int = 0o600, durable: bool = True,
+                   owner: Optional[Tuple[int, int]] = None) -> None:
+    """Replace several files' content, each atomically, once there is room on the disk for all of them."""
+    parts: Dict[str, str] = {}
     try:
-        try:
-            view = memoryview(content)
-            while view:
-                view = view[os.write(handle, view):]
-            os.fchmod(handle, mode)
-            if durable:
-                os.fsync(handle)
-        finally:
-            os.close(handle)
-        os.rename(part, path)
+        for path, content in contents.items():
+            folder, name = os.path.split(path)
+            part = os.path.join(folder, "%s%s-%d" % (TEMPORARY, name, os.getpid()))
+            handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+            parts[path] = part
+            try:
+                view = memoryview(content)
+                while view:
+                    view = view[os.write(handle, view):]
+                if owner is not None:
+                    os.fchown(handle, *owner)
+                os.fchmod(handle, mode)
+                if durable:
+                    os.fsync(handle)
+            finally:
+                os.close(handle)
+        for path, part in parts.items():
+            os.rename(part, path)
     except BaseException:
-        try:
-            os.unlink(part)
-        except OSError:
-            pass
+        for part in parts.values():
+            try:
+                os.unlink(part)
+            except OSError:
+                pass
         raise
     if durable:
+        for folder in {os.path.dirname(path) for path in contents}:
+            sync_folder(folder)
+
+
+def write_chunks(path: str, chunks: Iterable[bytes], mode: int = 0o644) -> None:
+    """Replace a file's content atomically by what comes in pieces; a failure on the way leaves the old content."""
+    folder, name = os.path.split(path)
+    part = os.path.join(folder, "%s%s-%d" % (TEMPORARY, name, os.getpid()))
+    try:
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600), "wb") as stream:
+            os.fchmod(stream.fileno(), mode)
+            for chunk in chunks:
+                stream.write(chunk)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.rename(part, path)
         sync_folder(folder)
+    finally:
+        remove(part)
 
 
 def write_json(path: str, value: Any, mode: int = 0o600, durable: bool = True) -> None:
-    """Replace a file by a JSON document, keys sorted, so that equal values are equal bytes."""
+    """Replace a file by a JSON document."""
+    write(path, encode_json(value), mode, durable)
+
+
+def encode_json(value: Any) -> bytes:
+    """A JSON document, keys sorted, so that equal values are equal bytes."""
+    import json  # pylint: disable=import-outside-toplevel
     text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False)
-    write(path, text.encode("utf-8", "surrogateescape") + b"\n", mode, durable)
+    return text.encode("utf-8", "surrogateescape") + b"\n"
 
 
 def read_json(path: str) -> Optional[Any]:
@@ -96,8 +135,8 @@ def read_json(path: str) -> Optional[Any]:
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        return json.loads(content.decode("utf-8", "surrogateescape"))
-    except ValueError as error:
+        return documents.decode(content.decode("utf-8", "surrogateescape"))
+    except (ValueError, RecursionError) as error:
         raise _NoJson("file %s holds no JSON (%s)" % (path, error),
                       "It was not written by this collection, or the disk has damaged it; restore or remove it")
 
@@ -109,6 +148,34 @@ def remove(path: str) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def length(path: str) -> int:
+    """Bytes in a file; 0 where there is none."""
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def usage(path: str) -> int:
+    """Bytes on the disk of a file, or of a folder with all that is below it; 0 where there is none."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return 0
+    total, counted = status.st_blocks * 512, {status.st_ino}
+    queue = [path] if stat.S_ISDIR(status.st_mode) else []
+    while queue:
+        with os.scandir(queue.pop()) as listing:
+            for entry in listing:
+                status = entry.stat(follow_symlinks=False)
+                if status.st_ino not in counted:
+                    total += status.st_blocks * 512
+                counted.add(status.st_ino)
+                if entry.is_dir(follow_symlinks=False):
+                    queue.append(entry.path)
+    return total
 
 
 def remove_empty(*folders: str) -> None:

@@ -21,7 +21,7 @@ from . import files
 
 
 @contextmanager
-def held(instance: Instance, kind: str, name: str, shared: bool = False) -> Iterator[None]:
+def held(instance: Instance, kind: str, name: str, shared: bool = False) -> Iterator[int]:
     """Hold the lock of one object; wait for it where another process has it.
 
     Args:
@@ -29,11 +29,13 @@ def held(instance: Instance, kind: str, name: str, shared: bool = False) -> Iter
         kind: C(container), C(network), C(layer), C(image), C(cgroup), C(netns), C(store).
         name: The object's name; any text.
         shared: Whether other shared holders are let in beside this one.
+
+    Yields: The descriptor of the lock's file, in which its holders may leave one another a note.
     """
     handle = _open(instance, kind, name)
     try:
         fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
-        yield
+        yield handle
     finally:
         _let_go(handle)
 

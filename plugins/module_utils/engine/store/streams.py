@@ -10,16 +10,21 @@ library, zstd by the host's libzstd (RFC 1952, RFC 8878).
 from __future__ import annotations
 
 import ctypes
+import os
+import struct
 import zlib
-from typing import Any, BinaryIO, Callable, Iterator, Optional
+from typing import Any, BinaryIO, Callable, Deque, Iterator, List, Optional
 
 from ..errors import Corrupt, Unsupported
 
 CHUNK = 1 << 18
-"""Bytes read, and at most about four times as many bytes produced, at once."""
-OUTPUT = 1 << 20
+"""Bytes read at once."""
+OUTPUT = 1 << 18
+"""Bytes produced at once: what a processor's cache holds beside the dictionary, so that who hashes them need not fetch them again."""
 MAGIC = 16
 """How many bytes C(kind) needs to see."""
+PROCESSORS = min(4, os.cpu_count() or 1)
+"""How many threads compress at once."""
 
 
 def kind(head: bytes) -> str:
@@ -59,6 +64,26 @@ def decoded(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
             yield head
         yield from chunks
     return decoder(whole(), name)
+
+
+def encoded(chunks: Iterator[bytes], algorithm: str, fast: bool = False) -> Iterator[bytes]:
+    """A stream through gzip, zstd or (C(none)) as it is; a compressed one holds neither time nor name.
+
+    Args:
+        fast: Whether any encoder of the host will do: gzip by isal where there is one. Else the same content gives the
+            same bytes on every host that has the same zlib.
+
+    Raises:
+        Unsupported: The host has no library for this compression.
+    """
+    if algorithm == "none":
+        return chunks
+    return _to_zstd(chunks) if algorithm == "zstd" else _to_gzip(chunks, fast)
+
+
+def best() -> str:
+    """The fastest compression for layers that this host has: zstd, else gzip."""
+    return "gzip" if _libzstd() is None else "zstd"
 
 
 def read_chunks(stream: BinaryIO, size: int = CHUNK) -> Iterator[bytes]:
@@ -139,6 +164,64 @@ def _members(chunks: Iterator[bytes], factory: Callable[[], Any], failures: Any,
         raise Corrupt("%s: the %s stream ends too early" % (name, algorithm), "Fetch or make it again")
 
 
+def _to_gzip(chunks: Iterator[bytes], fast: bool) -> Iterator[bytes]:
+    worker = zlib.compressobj(6, zlib.DEFLATED, 31)  # type: Any
+    if fast:
+        try:
+            from isal import isal_zlib  # pylint: disable=import-outside-toplevel
+            worker = isal_zlib.compressobj(2, isal_zlib.DEFLATED, 31)
+        except ImportError:
+            yield from _beside_one_another(chunks)
+            return
+    for chunk in chunks:
+        packed = worker.compress(chunk)
+        if packed:
+            yield packed
+    yield worker.flush()
+
+
+_WINDOW = 1 << 15
+_GZIP_HEAD = b"\x1f\x8b\x08\0\0\0\0\0\x04\xff"  # RFC 1952: deflate, no flags, no time, compressed fast, by no known system
+
+
+def _beside_one_another(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """gzip by all processors, each a block that knows the end of the one before; the same bytes however many there are."""
+    from collections import deque  # pylint: disable=import-outside-toplevel
+    from concurrent.futures import ThreadPoolExecutor  # pylint: disable=import-outside-toplevel
+
+    def pack(block: bytes, before: bytes) -> bytes:
+        worker = zlib.compressobj(1, zlib.DEFLATED, -15, zlib.DEF_MEM_LEVEL, zlib.Z_DEFAULT_STRATEGY, before)
+        return worker.compress(block) + worker.flush(zlib.Z_SYNC_FLUSH)
+    check = size = 0
+    before = b""
+    waiting: Deque[Any] = deque()
+    yield _GZIP_HEAD
+    with ThreadPoolExecutor(PROCESSORS) as pool:
+        for block in joined(chunks, 4 * CHUNK):
+            check, size = zlib.crc32(block, check), size + len(block)
+            waiting.append(pool.submit(pack, block, before))
+            before = block[-_WINDOW:]
+            if len(waiting) > 2 * PROCESSORS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    yield b"\x03\0" + struct.pack("<II", check, size & 0xFFFFFFFF)  # the last block, which is empty
+
+
+def joined(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """The same stream in pieces of at least so many bytes, but for the last."""
+    parts: List[bytes] = []
+    there = 0
+    for chunk in chunks:
+        parts.append(chunk)
+        there += len(chunk)
+        if there >= size:
+            yield b"".join(parts)
+            parts, there = [], 0
+    if there:
+        yield b"".join(parts)
+
+
 class _Buffer(ctypes.Structure):
     """ZSTD_inBuffer and ZSTD_outBuffer of zstd.h."""
 
@@ -156,6 +239,12 @@ def _libzstd() -> Optional[ctypes.CDLL]:
         found.ZSTD_isError.argtypes = [ctypes.c_size_t]
         found.ZSTD_getErrorName.argtypes = [ctypes.c_size_t]
         found.ZSTD_getErrorName.restype = ctypes.c_char_p
+        found.ZSTD_createCCtx.restype = ctypes.c_void_p
+        found.ZSTD_freeCCtx.argtypes = [ctypes.c_void_p]
+        found.ZSTD_CCtx_setParameter.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
+        found.ZSTD_compressStream2.restype = ctypes.c_size_t
+        found.ZSTD_compressStream2.argtypes = [ctypes.c_void_p, ctypes.POINTER(_Buffer), ctypes.POINTER(_Buffer),
+                                               ctypes.c_int]
     return found
 
 
@@ -184,3 +273,36 @@ def _zstd(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
         zstd.ZSTD_freeDStream(context)
     if expected:
         raise Corrupt("%s: the zstd stream ends too early" % name, "Fetch or make it again")
+
+
+_LEVEL, _WORKERS = 100, 400  # ZSTD_c_compressionLevel and ZSTD_c_nbWorkers of zstd.h
+_GO_ON, _END = 0, 2  # ZSTD_e_continue, ZSTD_e_end
+
+
+def _to_zstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    zstd = _libzstd()
+    if zstd is None:
+        raise Unsupported("the host has no libzstd.so.1 to compress with",
+                          "Install the package libzstd1 (Debian) or libzstd (Fedora), or choose gzip")
+    context = zstd.ZSTD_createCCtx()
+    room = ctypes.create_string_buffer(OUTPUT)
+
+    def step(chunk: bytes, mode: int) -> Iterator[bytes]:
+        source = _Buffer(ctypes.cast(ctypes.c_char_p(chunk), ctypes.c_void_p), len(chunk), 0)
+        while True:
+            target = _Buffer(ctypes.addressof(room), OUTPUT, 0)
+            left = zstd.ZSTD_compressStream2(context, ctypes.byref(target), ctypes.byref(source), mode)
+            if zstd.ZSTD_isError(left):
+                raise Unsupported("libzstd cannot compress: %s" % zstd.ZSTD_getErrorName(left).decode(), "Choose gzip")
+            if target.position:
+                yield ctypes.string_at(target.data, target.position)
+            if source.position == source.size and (mode == _GO_ON or not left):
+                return
+    try:
+        zstd.ZSTD_CCtx_setParameter(context, _LEVEL, 3)
+        zstd.ZSTD_CCtx_setParameter(context, _WORKERS, PROCESSORS)  # a library without threads refuses, and does
+        for chunk in chunks:
+            yield from step(chunk, _GO_ON)
+        yield from step(b"", _END)
+    finally:
+        zstd.ZSTD_freeCCtx(context)
