@@ -26,9 +26,13 @@ pytestmark = pytest.mark.skipif(os.environ.get("CORACLE_VM") != "1" or not os.pa
                                 reason="acts on the system itself, and needs systemd as process 1")
 
 
+METRICS = "/run/textfile/coracle.prom"
+
+
 def play(name: str) -> Dict[str, int]:
     """Run a playbook of the collection on this very machine; its recap."""
-    given = {"ansible_python_interpreter": MANAGED_PYTHON, "demonstration_tool": "embedded"}
+    given = {"ansible_python_interpreter": MANAGED_PYTHON, "demonstration_tool": "embedded",
+             "host_metrics_file": METRICS}
     done = subprocess.run(
         [str(Path(sys.executable).with_name("ansible-playbook")), "coracle.containers." + name, "-i", "localhost,",
          "-c", "local", "-e", json.dumps(given)], capture_output=True, text=True, check=False,
@@ -72,7 +76,15 @@ def test_what_ran_runs_again_after_boot() -> None:
     instance = Instance()
     assert play("site")["changed"] > 0
     assert systemctl("is-enabled", "coracle.service") == "enabled"
+    assert systemctl("is-active", "coracle-metrics.timer") == "active"
+    assert systemctl("start", "coracle-metrics.service") == "", systemctl("status", "coracle-metrics.service")
+    assert "container_memory_working_set_bytes{" in Path(METRICS).read_text(encoding="utf-8")
     assert "Hello from web" in page()
+
+    if systemctl("show", "--property=LoadState", "nftables.service") == "LoadState=loaded":
+        assert systemctl("restart", "nftables.service") == "", systemctl("status", "nftables.service")  # flushes all rules
+        assert "Hello from web" in page()
+        assert "Result=success" in systemctl("show", "--property=Result", "coracle-firewall.service")
 
     forget_like_a_reboot(instance)
     assert systemctl("start", "coracle.service") == "", systemctl("status", "coracle.service")
@@ -88,4 +100,5 @@ def test_what_ran_runs_again_after_boot() -> None:
     assert play("teardown")["changed"] > 0
     assert reset.remains(instance) == []
     assert not os.path.exists("/etc/systemd/system/coracle.service")
+    assert not list(Path("/etc/systemd/system").glob("coracle-*"))
     assert "could not be found" in systemctl("status", "coracle.service")

@@ -15,6 +15,8 @@ import collection
 from hosts import Host
 from sites import Run, demonstration, everything_of, result_of
 
+pytestmark = pytest.mark.slow
+
 SITE = collection.ROOT / "scripts" / "site.sh"
 
 
@@ -30,7 +32,7 @@ def test_site_twice_then_teardown(host: Host, tmp_path: Path) -> None:
     def site(*arguments: Any) -> Run:
         command = [SITE, *arguments, "-e", "demonstration_folder=%s" % demonstration(),
                    "-e", "coracle_cgroup_root=%s" % host.cgroup_root]
-        return result_of(host.run(command, check=False, timeout=280))
+        return result_of(host.run(command, check=False, timeout=550))
     before = everything_of(host)
 
     first = site()

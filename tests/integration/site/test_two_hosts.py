@@ -14,6 +14,9 @@ import pytest
 
 from hosts import Host
 from sites import Controller, demonstration, everything_of
+from waiting import PATIENCE
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +24,7 @@ def controller(new_host: Callable[[], Host], tmp_path_factory: pytest.TempPathFa
     return Controller(new_host(), {"first": new_host(), "second": new_host()}, tmp_path_factory.mktemp("controller"))
 
 
-def wait_for(look: Callable[[], str], expected: str, seconds: float = 15) -> str:
+def wait_for(look: Callable[[], str], expected: str, seconds: float = PATIENCE) -> str:
     """Look until something is to be seen; the last look."""
     deadline = time.monotonic() + seconds
     while True:
@@ -43,7 +46,7 @@ def test_site_twice_then_by_hand_then_teardown(controller: Controller) -> None:
 
     for host in controller.managed.values():
         address = host.shell("ip -4 -o addr show dev eth0").split()[3].partition("/")[0]
-        page = controller.host.shell("curl -sS --max-time 5 http://%s:18080/" % address)
+        page = controller.host.shell("curl -sS --max-time 60 http://%s:18080/" % address)
         assert "Hello from web" in page and "Flask" in page
         shown = json.loads(host.run(["coracle", "ps", "--json"]).stdout)
         assert {each["name"]: each["status"] for each in shown} == {"web": "running", "client": "running"}
