@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Coracle contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The runtime alone, beside crun and runc: one program that ends at once, from the same bundle."""
+"""The runtime alone, beside crun and runc: one program that ends at once, from the same bundle; and the kernel's own part of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Dict, List
 
 from bundles import Bundle, config
-from hosts import Host
+from hosts import MANAGED_PYTHON, Host
+
+INSTALLER = Path(__file__).resolve().parent.parent / "scripts" / "install_runtime.py"
 
 
 def measure(host: Host, rounds: int) -> Dict[str, List[float]]:
@@ -20,28 +22,81 @@ def measure(host: Host, rounds: int) -> Dict[str, List[float]]:
     document = config(args=["/bin/true"])
     document["linux"]["cgroupsPath"] = host.cgroup_root + "/runtime"
     bundle.write(document)
-    times: Dict[str, List[float]] = host.call(_compare, bundle, rounds)
+    times: Dict[str, List[float]] = host.call(_compare, bundle, _programs(host), rounds)
     return times
 
 
-def _compare(bundle: Bundle, rounds: int) -> Dict[str, List[float]]:
-    times: Dict[str, List[float]] = {"coracle": [], "crun": [], "runc": []}
+def measure_exec(host: Host, rounds: int) -> Dict[str, List[float]]:
+    """Seconds for one more process in a container that runs, by runtime, taken in turn in the host."""
+    bundle = Bundle(host.folder / "exec")
+    programs = _programs(host)
+    for name in programs:
+        document = config(args=["sleep", "100000"])
+        document["linux"]["cgroupsPath"] = "%s/exec-%s" % (host.cgroup_root, name)
+        bundle.write(document)
+        host.run(["sh", "-c", 'exec "$@" > /dev/null 2>&1 < /dev/null', "-", programs[name], "--root", _root(programs[name]), "run",
+                  "--detach", "--bundle", bundle.folder, "exec"])
+    try:
+        times: Dict[str, List[float]] = host.call(_compare_exec, programs, rounds)
+    finally:
+        for program in programs.values():
+            host.run([program, "--root", _root(program), "delete", "--force", "exec"])
+    return times
+
+
+def _programs(host: Host) -> Dict[str, Path]:
+    prefix = host.folder / "prefix"
+    if not prefix.exists():
+        host.run([MANAGED_PYTHON, INSTALLER, "--prefix", prefix])  # in the host, so that it is sealed there
+    return {"coracle": prefix / "bin" / "coracle", "crun": Path("/usr/bin/crun"), "runc": Path("/usr/sbin/runc")}
+
+
+def _root(program: Path) -> str:
+    return "/run/bench-" + program.name
+
+
+def _compare_exec(programs: Dict[str, Path], rounds: int) -> Dict[str, List[float]]:
+    from ansible_collections.coracle.containers.plugins.module_utils.engine.runtime import exec as exec_verb
+    state_dir = _root(programs["coracle"]) + "/exec"
+    times: Dict[str, List[float]] = {"coracle": [], "coracle exec": [], "crun": [], "runc": []}
+    for number in range(rounds + 1):
+        for name, seconds in times.items():
+            began = time.perf_counter()
+            if name == "coracle":
+                made = exec_verb.run(state_dir, exec_verb.process_like_init(state_dir, ["/bin/true"]))
+                os.close(made.pidfd)
+                _pid, status = os.waitpid(made.pid, 0)
+            else:
+                program = programs[name.split(" ", 1)[0]]
+                pid = os.posix_spawn(program, [program.name, "--root", _root(program), "exec", "exec", "/bin/true"], os.environ)
+                _pid, status = os.waitpid(pid, 0)
+            if status:
+                raise RuntimeError("%s ended with wait status %d" % (name, status))
+            if number:
+                seconds.append(time.perf_counter() - began)
+    return times
+
+
+def _compare(bundle: Bundle, given: Dict[str, Path], rounds: int) -> Dict[str, List[float]]:
+    times: Dict[str, List[float]] = {"coracle": [], "coracle run": [], "crun": [], "runc": [], "floor": []}
+    programs = {"coracle run": given["coracle"], "crun": given["crun"], "runc": given["runc"]}
     for number in range(rounds + 1):
         for name, seconds in times.items():
             began = time.perf_counter()
             if name == "coracle":
                 _ours(bundle)
+            elif name == "floor":
+                _floor(str(bundle.root))
             else:
-                _peer(name, bundle.folder)
+                _command(programs[name], bundle.folder)
             if number:  # the first round only warms up
                 seconds.append(time.perf_counter() - began)
     return times
 
 
 def _ours(bundle: Bundle) -> None:
-    from ansible_collections.coracle.containers.plugins.module_utils.engine.runtime import create, delete, start
-    made = create.create(str(bundle.folder), bundle.state())
-    start.start(bundle.state())
+    from ansible_collections.coracle.containers.plugins.module_utils.engine.runtime import create, delete
+    made = create.create(str(bundle.folder), bundle.state(), wait=False)
     os.close(made.pidfd)
     _pid, status = os.waitpid(made.pid, 0)
     delete.delete(bundle.state())
@@ -49,9 +104,37 @@ def _ours(bundle: Bundle) -> None:
         raise RuntimeError("the program ended with wait status %d" % status)
 
 
-def _peer(name: str, bundle: Path) -> None:
-    program = "/usr/bin/crun" if name == "crun" else "/usr/sbin/runc"
-    pid = os.posix_spawn(program, [name, "--root", "/run/" + name, "run", "--bundle", str(bundle), "bench"], os.environ)
+def _command(program: Path, bundle: Path) -> None:
+    name = program.name
+    pid = os.posix_spawn(program, [name, "--root", _root(program), "run", "--bundle", str(bundle), "bench"], os.environ)
     _pid, status = os.waitpid(pid, 0)
     if status:
         raise RuntimeError("%s ended with wait status %d" % (name, status))
+
+
+def _floor(root: str) -> None:
+    """The system calls without which there is no such container: its namespaces, its mounts, its root, its program."""
+    from ansible_collections.coracle.containers.plugins.module_utils.engine.kernel import clone, mounts, namespaces
+    flags = 0
+    for kind in ("pid", "network", "ipc", "uts", "mount", "cgroup"):
+        flags |= namespaces.FLAGS[kind]
+    made = clone.clone(flags)
+    if made.pid == 0:
+        try:
+            mounts.make_private("/")
+            mounts.bind(root, root)
+            os.chdir(root)
+            for kind, target in (("proc", "proc"), ("tmpfs", "dev"), ("sysfs", "sys")):
+                mounts.mount(kind, target, kind)
+            for kind in ("devpts", "mqueue"):
+                os.mkdir("dev/" + kind)
+                mounts.mount(kind, "dev/" + kind, kind)
+            mounts.pivot_root(".", ".")
+            mounts.unmount(".", mounts.MNT_DETACH)
+            os.execve("/bin/true", ["true"], {})
+        finally:
+            os._exit(127)
+    os.close(made.pidfd)
+    _pid, status = os.waitpid(made.pid, 0)
+    if status:
+        raise RuntimeError("the bare container ended with wait status %d" % status)

@@ -5,10 +5,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Sequence
+import json
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence
 
 TARGETS = {"create": 0.6, "unchanged": 0.7}
 _WORDS = {"create": "create and start", "unchanged": "nothing changes", "remove": "remove"}
+
+
+def keep(folder: Path, name: str, figures: Dict[str, Any]) -> None:
+    """Put one more part into the figures of a folder, and write its page again."""
+    path = folder / "results.json"
+    whole = {**json.loads(path.read_text(encoding="utf-8")), name: figures}
+    path.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+    (folder / "results.md").write_text(render(whole), encoding="utf-8")
 
 
 def render(figures: Dict[str, Any]) -> str:
@@ -37,9 +47,16 @@ def render(figures: Dict[str, Any]) -> str:
         "## The runtime alone\n",
         "Create, start, wait for and delete a container of /bin/true from the same bundle, in milliseconds.\n",
         _runtimes(summary["runtime"]),
+        *_exec(summary.get("exec")),
+        *_hardening(summary.get("hardened")),
+        "## Limits and metrics\n",
+        "In milliseconds. What is done in process is what a module or the keeper does once it runs; commands include their start.\n",
+        _limits(summary["limits"]),
         "## Memory of what watches\n",
         "While 20 containers of each side run; KiB of each process on the mean.\n",
         _memory(figures["memory"]),
+        *_pull(figures.get("pull")),
+        *_push(figures.get("push")),
     ]).rstrip("\n") + "\n"
 
 
@@ -62,11 +79,49 @@ def _tasks(times: Dict[str, Any]) -> str:
     return _table(("", "container_run", "podman_container", "ratio", "target"), rows)
 
 
+def _hardening(times: Optional[Dict[str, Any]]) -> List[str]:
+    if times is None:
+        return []
+    rows = []
+    for name in ("coracle", "crun", "runc"):
+        bare, hard = times[name + " bare"], times[name + " hardened"]
+        rows.append([{"coracle": "this engine, in a warm process"}.get(name, name + " run"),
+                     *("%.1f (%.1f)" % (row["median"], row["least"]) for row in (bare, hard)),
+                     "%+.1f (%+.1f)" % (hard["median"] - bare["median"], hard["least"] - bare["least"])])
+    return ["## What the hardening costs\n",
+            "Docker's capabilities, system call filter, masked and read-only paths, no new privileges, and a user namespace with "
+            "mapped\nlayers, beside a container with none of them: median (least) from nothing to nothing again, in milliseconds.\n",
+            _table(("", "bare", "hardened", "more"), rows)]
+
+
 def _runtimes(times: Dict[str, Any]) -> str:
     ours = times["coracle"]["median"]
-    return _table(("", "median", "least", "ours : this"), [
-        [{"coracle": "this engine, in a warm process"}.get(name, name + " run"), "%.1f" % row["median"],
-         "%.1f" % row["least"], "%.2f" % (ours / row["median"])] for name, row in times.items()])
+    words = {"coracle": "this engine, in a warm process", "coracle run": "coracle run", "floor": "the bare system calls"}
+    return _table(("", "median", "least", "warm : this"), [
+        [words.get(name, name + " run"), "%.1f" % row["median"], "%.1f" % row["least"], "%.2f" % (ours / row["median"])]
+        for name, row in times.items()])
+
+
+def _exec(times: Optional[Dict[str, Any]]) -> List[str]:
+    if times is None:
+        return []
+    ours = times["coracle"]["median"]
+    words = {"coracle": "this engine, in a warm process", "coracle exec": "coracle exec"}
+    return ["## One more process in a container\n", "Start /bin/true in a container that runs, and wait for it, in milliseconds.\n",
+            _table(("", "median", "least", "warm : this"), [
+                [words.get(name, name + " exec"), "%.1f" % row["median"], "%.1f" % row["least"], "%.2f" % (ours / row["median"])]
+                for name, row in times.items()])]
+
+
+def _limits(times: Dict[str, Any]) -> str:
+    words = {"create": "make a group with limits of every controller, in process", "update": "change them, in process",
+             "crun update": "`crun update` of the same", "metrics": "read all metrics and effective limits of 100 groups, in process",
+             "coracle stats": "`coracle stats --no-stream`, 20 containers of ours",
+             "podman stats": "`podman stats --no-stream`, 20 containers of Podman's"}
+    targets = {"create": "1", "metrics": "50"}
+    return _table(("", "median", "least", "target"), [
+        [text, "%.2f" % times[name]["median"], "%.2f" % times[name]["least"], targets.get(name, "")]
+        for name, text in words.items()])
 
 
 def _memory(kinds: Dict[str, Any]) -> str:
@@ -75,3 +130,53 @@ def _memory(kinds: Dict[str, Any]) -> str:
     return _table(("", "processes", "PSS", "private", "RSS"), [
         [text, *("%d" % kinds[kind][key] for key in ("processes", "pss", "private", "rss"))]
         for kind, text in words.items()])
+
+
+def _pull(figures: Optional[Dict[str, Any]]) -> List[str]:
+    if figures is None:
+        return []
+    medians, ratios = figures["medians"], figures["ratios"]
+    sides = {"ours": "ours, with isal" if figures["isal"] else "ours, once more", "ours, standard library": "ours, standard library",
+             "podman": "`podman pull`", "skopeo": "`skopeo copy`"}
+    targets = {"ours": "0.25" if figures["isal"] else "", "ours, standard library": "0.35"}
+    packed, tar = figures["packed"], medians[_TAR]
+    parts = ["## Pulling an image\n",
+             "A layer of %d files and %d MB, %d MB as gzip and %d MB as zstd, from docker-registry on the loopback, verified, ready to "
+             "mount\nand on the disk; the peers end when their command does. " % (figures["entries"], *(
+                 size >> 20 for size in (figures["bytes"], packed["gzip"], packed["zstd"])))
+             + "Seconds; ratios to the faster peer of the same round, in seconds\nand in processor time (medians of the rounds), and of "
+             "the least times. Our peak memory: %d MB. `%s`: %.2f (%.2f).\n" % (
+                 figures["peak memory, KiB"] >> 10, _TAR, tar["seconds"], tar["least"]),
+             _circumstances(figures)]
+    for kind, title in (("gzip", "gzip"), ("zstd", "zstd"), ("again", "Once more, when nothing is new")):
+        parts += ["### %s\n" % title, _beside(sides, medians[kind], ratios[kind], targets if kind != "again" else {})]
+    return parts
+
+
+def _push(figures: Optional[Dict[str, Any]]) -> List[str]:
+    if figures is None:
+        return []
+    sides = {"zstd": "ours, zstd", "gzip": "ours, gzip" + (" by isal" if figures["isal"] else " by zlib"), "podman push": "`podman push`"}
+    return ["## Pushing an image\n",
+            "A layer of %d MB that is stored plain, compressed on the way. Seconds and ratios as above. Then it is removed: %.2f s, "
+            "Podman %.2f s.\n" % (figures["bytes"] >> 20, figures["removal"]["ours"], figures["removal"]["podman rmi"]),
+            _circumstances(figures), _beside(sides, figures["medians"], figures["ratios"], {"zstd": "0.50", "gzip": "0.50"})]
+
+
+_TAR = "gzip -dc | tar x"
+
+
+def _circumstances(figures: Dict[str, Any]) -> str:
+    return ("- %(date)s, Linux %(kernel)s, Python %(python)s, Podman %(podman)s, skopeo %(skopeo)s" % figures
+            + "; load average %(load_before).1f before, %(load_after).1f after\n" % figures)
+
+
+def _beside(sides: Dict[str, str], medians: Dict[str, Any], ratios: Dict[str, Any], targets: Dict[str, str]) -> str:
+    rows = []
+    for side, words in sides.items():
+        own, ratio = medians[side], ratios.get(side)
+        rows.append([words, "%.2f (%.2f)" % (own["seconds"], own["least"]), "%.2f" % own["processor"],
+                     *(("**%.2f**" if key == "seconds" else "%.2f") % ratio[key] if ratio else ""
+                       for key in ("seconds", "processor", "least")),
+                     targets.get(side, "")])
+    return _table(("", "median (least)", "processor", "ratio", "of processor time", "of the least", "target"), rows)

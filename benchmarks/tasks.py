@@ -105,4 +105,4 @@ def summary(seconds: List[float]) -> Dict[str, float]:
     ordered = sorted(seconds)
     middle = len(ordered) // 2
     median = ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
-    return {"least": round(ordered[0] * 1000, 1), "median": round(median * 1000, 1)}
+    return {"least": round(ordered[0] * 1000, 2), "median": round(median * 1000, 2)}
