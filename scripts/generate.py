@@ -8,8 +8,9 @@
     scripts/generate.py --check    says which of them are not current, and ends with 1 if any is
 
 The role "app" hands entries of lists to modules; its task file and argument
-specification name every option of them. docs/options.md tells what a change of
-each option costs.
+specification name every option of them. container_run has the options about
+registries as suboptions. docs/options.md tells what a change of each option costs,
+docs/compose.md what becomes of each key of a Compose file.
 """
 
 from __future__ import annotations
@@ -28,13 +29,17 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 import collection  # noqa: E402
+import migration  # noqa: E402
 
 HEADER = "".join(line + "\n" for line in Path(__file__).read_text(encoding="utf-8").splitlines()[1:4])
 PACKAGE = "ansible_collections.coracle.containers.plugins.module_utils.options"
 ROOTS = ("state_root", "run_root", "cgroup_root")
+REGISTRY_MODULE = "plugins/modules/container_run.py"
 LISTS = (
     # variable, module, heading of the task, options that the role does not offer
     ("app_images", "container_image", "Store the images", ()),
+    ("app_networks", "container_network", "Make the networks", ("state", "force")),
+    ("app_volumes", "container_volume", "Make the volumes", ("state", "force")),
     ("app_containers", "container_run", "Run the containers", ("detach",)),
 )
 APP = """
@@ -42,8 +47,8 @@ argument_specs:
   main:
     short_description: Runs one application with its images, networks, volumes and containers
     description:
-      - Stores the images, makes the networks, runs the containers in the order given, and waits until the application answers.
-      - Named volumes are made where a container first mounts them.
+      - Stores the images, makes the networks and volumes, runs the containers in the order given, and waits until the application answers.
+      - Volumes that are not listed are made where a container first mounts them, and networks where a container first names them.
       - Adds the containers' results to the fact C(app_results), and what the pages said to the fact C(app_answers). Both are
         lists, for the end of the play.
     author: Coracle contributors (@coracle-containers)
@@ -75,7 +80,7 @@ argument_specs:
         type: bool
         default: false
       app_keep_volumes:
-        description: Whether O(app_state=absent) leaves the named volumes.
+        description: Whether O(app_state=absent) leaves the volumes. Those that containers of others mention stay in any case.
         type: bool
         default: true
       app_wait:
@@ -100,17 +105,6 @@ argument_specs:
             type: int
             default: 60
 """
-NETWORKS = """
-      app_networks:
-        description:
-          - Networks that shall exist before the containers, each as the option O(coracle.containers.container_netns#module:network).
-          - A network that a container names and that is not listed here is made with a free subnet.
-          - A namespace of its own, named V(network-NAME), holds each of them.
-        type: list
-        elements: dict
-        default: []
-        options:
-"""
 OPTIONS_HEAD = """
 <!--
 Copyright (c) 2026, Coracle contributors
@@ -131,6 +125,12 @@ The plan is always the least disruptive that reaches the desired state:
 """
 
 
+COMPOSE_PACKAGE = "ansible_collections.coracle.containers.plugins.plugin_utils.compose"
+COMPOSE_MARK = "<!-- From here on written by scripts/generate.py. -->\n"
+COMPOSE_PARTS = (("", "The project"), ("services", "Services"), ("networks", "Networks"), ("volumes", "Volumes"), ("secrets", "Secrets"),
+                 ("configs", "Configs"), ("models", "Models"))
+
+
 def documentation() -> Dict[str, Any]:
     """All modules' documentation, fragments included, by short name."""
     found = {}
@@ -145,8 +145,8 @@ def documentation() -> Dict[str, Any]:
 
 def option_table(module: str) -> Tuple[Any, ...]:
     """The option table of a module."""
-    sys.path.insert(0, str(collection.linked()))
-    name = module.partition("_")[2].replace("run", "container").replace("host_info", "instance")
+    name = module.partition("_")[2]
+    name = {"run": "container", "host_info": "instance"}.get(name, name)
     return tuple(getattr(importlib.import_module("%s.%s" % (PACKAGE, name)), "OPTIONS", ()))
 
 
@@ -169,7 +169,8 @@ def specification(options: Dict[str, Any], indent: int, left_out: Tuple[str, ...
             if key == "description":
                 lines += described(value, pad + "  ")
             else:
-                lines.append("%s  %s: %s" % (pad, key, scalar(value)))
+                lines += textwrap.wrap("%s  %s: %s" % (pad, key, scalar(value)), 140, subsequent_indent=" " * (indent + len(key) + 5),
+                                       break_long_words=False, break_on_hyphens=False)
         if entry.get("suboptions"):
             lines.append("%s  options:" % pad)
             lines += specification(entry["suboptions"], indent + 4)
@@ -206,9 +207,6 @@ def app_specification(docs: Dict[str, Any]) -> str:
                       "        description: Each entry takes the options of M(coracle.containers.%s), by their first names." % module,
                       "        type: list", "        elements: dict", "        default: []", "        options:"]
             lines += specification(docs[module]["options"], 10, ROOTS + left_out)
-    if "container_netns" in docs:
-        lines += [NETWORKS.strip("\n")]
-        lines += specification(docs["container_netns"]["options"]["network"]["suboptions"], 10)
     return "\n".join(lines) + "\n"
 
 
@@ -224,6 +222,8 @@ def app_tasks(at: int) -> Callable[[Dict[str, Any]], str]:
                 lines.append('    %s: "{{ item.%s%s }}"' % (name, name, "" if entry.get("required") else " | default(omit)"))
         lines += ['  loop: "{{ %s }}"' % variable, "  loop_control:", '    label: "{{ item.name }}"',
                   "  register: __%s" % variable]
+        if "password" in docs[module]["options"]:
+            lines.append('  no_log: "{{ item.password is defined }}"')
         return "\n".join(lines) + "\n"
     return render
 
@@ -247,17 +247,60 @@ def options_page(docs: Dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def compose_page(_docs: Dict[str, Any]) -> str:
+    """docs/compose.md: its words as they are, and behind them the table of keys."""
+    sys.path.insert(0, str(collection.linked()))
+    rows = importlib.import_module(COMPOSE_PACKAGE + ".table").ROWS
+    head, mark, _old = (ROOT / "docs/compose.md").read_text(encoding="utf-8").partition(COMPOSE_MARK)
+    counts = {name: sum(bool(getattr(row, name)) for row in rows if row.path) for name in ("unsupported", "idle")}
+    total = sum(bool(row.path) for row in rows)
+    lines = ["", "%d keys: %d have their effect, %d have none anywhere on a single host, %d are not supported." % (
+        total, total - sum(counts.values()), counts["idle"], counts["unsupported"])]
+    for part, title in COMPOSE_PARTS:
+        lines += ["", "### " + title, "", "| key | written as | becomes |", "|---|---|---|"]
+        for row in rows:
+            top = row.path.split(".")[0].split("[")[0]
+            if not row.path or (top if top in dict(COMPOSE_PARTS) else "") != part:
+                continue
+            if part != "models" and row.path in (part, part + ".*"):  # the heading
+                continue
+            name = re.sub(r"^(services|networks|volumes|secrets|configs)\.\*\.", "", row.path)
+            becomes = "`%s`" % row.sets if row.sets else row.becomes or (
+                "**not supported**: " + row.unsupported if row.unsupported else "no effect: " + row.idle)
+            lines.append("| `%s` | %s | %s |" % (name, row.kind.words.replace("|", "\\|"), becomes.replace("|", "\\|")))
+    return head + mark + "\n".join(lines) + "\n"
+
+
+def registry_suboptions(_docs: Dict[str, Any]) -> str:
+    """The module that has the options of the doc fragment about registries as suboptions, for which there are no fragments."""
+    fragment = (ROOT / "plugins/doc_fragments/registry.py").read_text(encoding="utf-8")
+    options = fragment.partition("\noptions:\n")[2].partition('"""')[0]
+    module = (ROOT / REGISTRY_MODULE).read_text(encoding="utf-8")
+    head, mark, rest = module.partition("\n  registry:\n")
+    before, title, old = rest.partition("    suboptions:\n")
+    after = re.search(r"^  \w", old, re.MULTILINE)
+    if not (mark and title and after):
+        raise ValueError("%s has no option 'registry' with suboptions" % REGISTRY_MODULE)
+    return head + mark + before + title + re.sub(r"O\((?=\w)", "O(registry.", textwrap.indent(options, "    ")) + old[after.start():]
+
+
 FILES = {
+    REGISTRY_MODULE: registry_suboptions,
     "roles/app/meta/argument_specs.yml": app_specification,
     "roles/app/tasks/images.yml": app_tasks(0),
-    "roles/app/tasks/containers.yml": app_tasks(1),
+    "roles/app/tasks/networks.yml": app_tasks(1),
+    "roles/app/tasks/volumes.yml": app_tasks(2),
+    "roles/app/tasks/containers.yml": app_tasks(3),
     "docs/options.md": options_page,
+    "docs/migration.md": lambda _docs: migration.page(option_table),
+    "docs/compose.md": compose_page,
 }  # type: Dict[str, Callable[[Dict[str, Any]], str]]
 
 
 def main(arguments: List[str]) -> int:
     """The command line; returns the exit status."""
     docs = documentation()
+    sys.path.insert(0, str(collection.linked()))
     stale = 0
     for name, render in FILES.items():
         path = ROOT / name

@@ -44,6 +44,10 @@ _CONFIG: Dict[str, Any] = {
 }
 
 
+Lab = Callable[[Callable[["Bundle"], Any]], Any]
+"""The fixture C(lab): call a scenario with a bundle inside a test host."""
+
+
 class Outcome(NamedTuple):
     """What a container did: its exit status (negative for a signal), and what it wrote."""
 
@@ -63,7 +67,7 @@ def root_file_system(folder: Path) -> Path:
     """Lay a tiny root file system out in a folder."""
     folder.mkdir(parents=True)
     with tarfile.open(fileobj=io.BytesIO(busybox.tar())) as archive:
-        archive.extractall(folder, filter="fully_trusted")
+        archive.extractall(folder, **({"filter": "fully_trusted"} if hasattr(tarfile, "fully_trusted_filter") else {}))
     return folder
 
 
@@ -137,4 +141,15 @@ def children(pid: int) -> List[int]:
     """The processes that a process has made and not reaped."""
     text = Path("/proc/%d/task/%d/children" % (pid, pid)).read_text(encoding="ascii")
     return [int(each) for each in text.split()]
+
+
+def refused(attempt: Callable[[], Any]) -> str:
+    """The error that an attempt ends with."""
+    import pytest  # the benchmarks, which use this file too, have none
+
+    from ansible_collections.coracle.containers.plugins.module_utils.engine.errors import EngineError
+    with pytest.raises(EngineError) as caught:
+        attempt()
+    return str(caught.value)
+
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Callable, Iterator
 
+import hypothesis
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -17,8 +18,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import collection
 from hosts import Host
 from payloads import Payloads
+from turns import pytest_addoption, pytest_collection_modifyitems, pytest_runtest_setup  # noqa: F401
 
 collection.use()
+# What is tried is always the same (--hypothesis-profile=default: other things each time), however long it takes.
+hypothesis.settings.register_profile("steady", deadline=None, derandomize=True,
+                                     suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("steady")
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(collection.ROOT / ".cache" / "hypothesis"))
 
 

@@ -17,6 +17,7 @@ import itertools
 import json
 import os
 import pickle
+import shlex
 import shutil
 import signal
 import subprocess
@@ -29,6 +30,7 @@ from typing import Any, Callable, ClassVar, Dict, List, Mapping, Optional, Seque
 
 import collection
 from payloads import Payloads
+from waiting import PATIENCE
 
 MARK = "CORACLE_TEST_HOST"
 """Environment variable of every process that is started in a host: the host's name."""
@@ -94,7 +96,7 @@ class Host:
 
     def run(self, argv: Sequence[Union[str, Path]], input: Union[str, None] = None,
             env: Optional[Mapping[str, str]] = None, check: bool = True,
-            timeout: float = 120) -> subprocess.CompletedProcess[str]:
+            timeout: float = 300) -> subprocess.CompletedProcess[str]:
         """Run a command inside and wait for it.
 
         Raises:
@@ -234,9 +236,12 @@ class Host:
         self._payloads.build(full, given, str(target), interpreter)
         return target
 
-    def playbook(self, content: Union[str, Path], *options: str, check: bool = True,
-                 env: Optional[Mapping[str, str]] = None) -> subprocess.CompletedProcess[str]:
-        """Run a playbook (its text, or its path or name) inside, against C(localhost), with the real ansible-playbook."""
+    def playbook(self, content: Union[str, Path], *options: str, check: bool = True, env: Optional[Mapping[str, str]] = None,
+                 terminal: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run a playbook (its text, or its path or name) inside, against C(localhost), with the real ansible-playbook.
+
+        With C(terminal) on one, by script(1).
+        """
         path = str(content)
         if "\n" in path:
             target = self.folder / "playbook.yml"
@@ -247,7 +252,10 @@ class Host:
                        "ANSIBLE_HOME": "/run/ansible", "ANSIBLE_REMOTE_TMP": "/run/ansible-tmp",
                        "ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
                        "ANSIBLE_PYTHON_INTERPRETER": MANAGED_PYTHON, "LC_ALL": "C.UTF-8", **(env or {})}
-        return self.run([command, path, *options], env=environment, check=check, timeout=600)
+        argv: List[Union[str, Path]] = [command, path, *options]
+        if terminal:
+            argv = ["script", "-qefc", shlex.join(map(str, argv)), "/dev/null"]
+        return self.run(argv, env=environment, check=check, timeout=600)
 
     # -- SSH --------------------------------------------------------------------------------------------------------
 
@@ -291,23 +299,24 @@ class Host:
                 stream.close()
         remove_cgroups(self.name)
         try:
-            self._unshare.wait(10)
+            self._unshare.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self._unshare.kill()
             self._unshare.wait()
             raise HostError("processes of %s do not end" % self.name) from None
-        for patience in (0.2, 1.0, 0.0):  # the kernel unmounts after the last process is gone
+        deadline = time.monotonic() + PATIENCE / 2
+        while self.folder.exists():  # the kernel unmounts after the last process is gone
             try:
                 shutil.rmtree(self.folder)
             except FileNotFoundError:
-                return
+                pass
             except OSError:
-                if not patience:
+                if time.monotonic() > deadline:
                     raise
-                time.sleep(patience)
+                time.sleep(0.1)
 
 
-def remove_cgroups(name: str, patience: float = 10) -> None:
+def remove_cgroups(name: str, patience: float = PATIENCE / 2) -> None:
     """Remove a cgroup and those below it from all hierarchies; what is frozen in them is thawed, so that it can end.
 
     Raises:
@@ -330,6 +339,12 @@ def remove_cgroups(name: str, patience: float = 10) -> None:
         if time.monotonic() > deadline:
             raise HostError("cgroups with processes that do not end: %s" % left)
         time.sleep(0.01)
+
+
+def loops(host: Host) -> List[str]:
+    """The loop devices of a host's files: losetup(8) shows those of the whole machine."""
+    return [line for line in host.run(["losetup", "--all", "--output", "NAME,BACK-FILE"]).stdout.splitlines()
+            if "/var/lib/coracle" in line or str(host.folder) in line]
 
 
 def link(first: Host, second: Host, first_address: str, second_address: str, name: str = "") -> None:

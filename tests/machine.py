@@ -23,6 +23,7 @@ import collection
 import sites
 from hosts import MANAGED_PYTHON, MARK, Host
 from payloads import Payloads
+from waiting import PATIENCE
 
 
 def start(record: Path) -> int:
@@ -69,7 +70,7 @@ def stop(record: Path) -> int:
     except ProcessLookupError:
         record.unlink()
         return 0
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while record.exists():
         if time.monotonic() > deadline:
             sys.stderr.write("the machine's keeper %d does not end\n" % keeper)

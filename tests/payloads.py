@@ -6,7 +6,9 @@
 A process of its own (Ansible's collection loader takes imports over) loads
 Ansible once and then turns each request, a line of JSON with a module's name
 and arguments, into the payload that the C(local) and C(ssh) connections would
-transfer: the self-extracting script with all that the module imports.
+transfer: the self-extracting script with all that the module imports. What the
+action plugin would say in the environment is said by the script itself, and the
+archive of the engine is there for it from the first.
 """
 
 from __future__ import annotations
@@ -15,7 +17,10 @@ import json
 import os
 import subprocess
 import sys
-from typing import Any, Mapping, Optional
+from pathlib import Path
+from typing import Any, Dict, Mapping, Optional
+
+CACHE = Path(__file__).resolve().parent.parent / ".cache" / "engine"
 
 
 class Payloads:
@@ -77,12 +82,25 @@ def serve() -> None:
             built = modify_module(module_name=module, module_path=found.plugin_resolved_path, module_args=arguments,
                                   templar=templar, task_vars={"ansible_python_interpreter": interpreter},
                                   module_compression=constants.DEFAULT_MODULE_COMPRESSION, remote_is_local=False)
+            start = b"from __future__ import annotations\n"
+            said = b"import os; os.environ.update(%s)\n" % repr(environment()).encode()
             with open(target, "wb") as stream:
-                stream.write(built.b_module_data)
+                stream.write(built.b_module_data.replace(start, start + said, 1))
             answers.write("done\n")
         except Exception as error:  # the test that asked shall say it
             answers.write("%r\n" % error)
         answers.flush()
+
+
+def environment() -> Dict[str, str]:
+    """What the action plugin says to a module: which engine it is meant for, and where that was sent to."""
+    from ansible_collections.coracle.containers.plugins.module_utils import shipment
+    from ansible_collections.coracle.containers.plugins.plugin_utils import engine_archive
+    CACHE.mkdir(parents=True, exist_ok=True)
+    path = engine_archive.archive(str(CACHE))
+    for old in sorted(CACHE.iterdir(), key=lambda each: each.stat().st_mtime)[:-8]:
+        old.unlink(missing_ok=True)
+    return {shipment.IDENTITY: engine_archive.identity(), shipment.ARCHIVE: path, shipment.STATE_ROOT: "/var/lib/coracle"}
 
 
 if __name__ == "__main__":

@@ -80,23 +80,25 @@ class Controller:
         self.inventory.write_text(json.dumps({"all": {"hosts": entries}}), encoding="utf-8")
 
     def run(self, name: str, *options: str, **variables: Any) -> Run:
-        """Run a playbook of the collection against all managed hosts."""
-        command = [str(Path(sys.executable).with_name("ansible-playbook")), "coracle.containers." + name,
+        """Run a playbook of the collection, or one by its path, against all managed hosts."""
+        command = [str(Path(sys.executable).with_name("ansible-playbook")), name if "/" in name else "coracle.containers." + name,
                    "-i", str(self.inventory), "-e", json.dumps(variables), *options]
         env = {"ANSIBLE_COLLECTIONS_PATH": str(collection.collections_path()), "ANSIBLE_HOME": "/run/ansible",
                "ANSIBLE_REMOTE_TMP": "/run/ansible-tmp", "ANSIBLE_SSH_CONTROL_PATH_DIR": "/run/ssh",
                "ANSIBLE_SSH_PIPELINING": "true", "LC_ALL": "C.UTF-8"}
-        return result_of(self.host.run(command, env=env, check=False, timeout=280))
+        return result_of(self.host.run(command, env=env, check=False, timeout=550))
 
 
 def everything_of(host: Host) -> List[Tuple[str, str]]:
     """All that the engine could have left on a host."""
     looks = {
         "links": "ip -o link | cut -d: -f2", "tables": "nft list tables", "namespaces": "ls /run/netns 2>/dev/null || true",
-        "processes": "ps -eo args | grep -v -e '^ps ' -e '^\\[' | grep -e coracle/engine -e /srv/app.py || true",
+        # The brackets keep these programs themselves from being found.
+        "processes": "ps -eo args | grep -v '^\\[' | grep -e '[c]oracle/engine' -e '[/]srv/app.py' || true",
         "cgroups": "find /sys/fs/cgroup -name '%s'" % host.cgroup_root.strip("/"),
         "mounts": "cut -d' ' -f5 /proc/self/mountinfo | grep -e ^/run/coracle -e ^/var/lib/coracle/ || true",
         "forwarding": "cat /proc/sys/net/ipv4/ip_forward",
         "files": "ls -A /run/coracle /var/lib/coracle 2>/dev/null | grep -v ':$' || true; "
-                 "ls /usr/local/bin/coracle /etc/systemd/system/coracle.service 2>/dev/null || true"}
+                 "ls /usr/local/bin/coracle /etc/systemd/system/coracle.service 2>/dev/null || true; "
+                 "ls /etc/init.d/coracle /etc/rc?.d/*coracle 2>/dev/null || true"}
     return [(what, host.shell(script).strip()) for what, script in looks.items()]

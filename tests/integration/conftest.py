@@ -5,26 +5,4 @@
 
 from __future__ import annotations
 
-import os
-from typing import Iterator
-
-import pytest
-
-import leftovers
-from hosts import Host
-
-
-def pytest_collection_modifyitems() -> None:
-    """Refuse to pretend."""
-    if os.geteuid() != 0:
-        raise pytest.UsageError("the integration tests must run as root")
-
-
-@pytest.fixture(autouse=True)
-def nothing_left() -> Iterator[None]:
-    """A test that leaves something on the machine fails."""
-    before = leftovers.snapshot()
-    yield
-    left = leftovers.patiently(before, Host.alive)
-    if left:
-        pytest.fail("left over:\n" + "\n".join(left), pytrace=False)
+from rooted import nothing_left, pytest_collection_modifyitems  # noqa: F401

@@ -139,16 +139,24 @@ def test_there_are_no_package_files() -> None:
     assert [str(path) for path in PLUGINS.rglob("__init__.py")] == []
 
 
-def test_the_shipment_names_every_file_of_the_engine() -> None:
-    engine = PLUGINS / "module_utils" / "engine"
-    there = {path.relative_to(engine).with_suffix("").as_posix() for path in engine.rglob("*.py")}
-    tree = ast.parse((PLUGINS / "module_utils" / "shipment.py").read_text(encoding="utf-8"))
-    named = [((node.module or "").replace("engine", "", 1).replace(".", "/") + "/" + name.name).strip("/")
-             for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level
-             for name in node.names]
-    assert sorted(named) == sorted(set(named)), "named twice"
-    assert sorted(there - set(named)) == [], "not named"
-    assert sorted(set(named) - there) == [], "named and not there"
+def test_the_readme_names_every_module() -> None:
+    text = (BASE / "README.md").read_text(encoding="utf-8")
+    assert [name for name in MODULES if "| `%s` |" % name not in text] == []
+
+
+def test_every_module_has_the_action_plugin_that_brings_the_engine() -> None:
+    plugins = {path.stem: path.read_text(encoding="utf-8") for path in (PLUGINS / "action").glob("*.py")}
+    assert sorted(plugins) == MODULES, "plugins/action/ has a file for each module: copy one of them"
+    for name, text in plugins.items():
+        assert "C(%s)" % name in text
+        assert "class ActionModule(" in text
+
+
+def test_modules_import_no_more_of_the_engine_than_their_options_need() -> None:
+    wrong = ["%s imports %s" % (path.name, node.module) for path in sorted((PLUGINS / "modules").glob("*.py"))
+             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+             if isinstance(node, ast.ImportFrom) and ".module_utils.engine" in (node.module or "")]
+    assert wrong == [], "name the engine's file to contract.run or information.run instead, which load the installed one"
 
 
 def test_all_modules_are_in_the_action_group() -> None:

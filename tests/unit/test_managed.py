@@ -68,7 +68,7 @@ def test_the_engine_imports_itself_relatively_and_knows_no_ansible(path: Path) -
 
 
 HOUSE = {"kernel": 0, "store": 1, "image": 2, "layer": 2, "cgroup": 3, "network": 4, "netns": 4, "runtime": 5,
-         "container": 6, "cli": 7}
+         "container": 6, "prune": 7, "cli": 7}
 """The floors of the engine. An image is made of layers and a commit makes an image: these two share one."""
 
 

@@ -29,6 +29,11 @@ def test_features_agree_with_the_kernel(shared_host: Host) -> None:
                                                                               if kind == "vxlan" else [])], check=False)
         assert host["features"][kind]["present"] == (works.returncode == 0), (kind, works.stderr)
         shared_host.run(["ip", "link", "del", "probe"], check=False)
+    assert host["features"]["mkfs.ext4"]["present"] == bool(shared_host.shell("command -v mkfs.ext4 || :"))
+    assert "Python " + host["versions"]["python"] == shared_host.shell("/usr/bin/python3 --version").strip()
+    assert host["versions"]["runtimes"]["crun"].startswith("crun version") and host["versions"]["engine"] is None
+    assert host["disk"]["total"] == 0 and host["networks"] == []
+    assert shared_host.module("container_host_info", disk=False)["host"]["disk"] is None
     assert host["storage"]["total"] > host["storage"]["free"] > 0
     assert shared_host.shell("ip -o link") == links
     assert shared_host.shell("nft list tables") == ""

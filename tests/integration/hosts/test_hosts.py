@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict
 import pytest
 
 from hosts import CGROUPS, Host, HostError, link, remove_cgroups, switch
+from waiting import PATIENCE, until
 
 
 def test_a_host_is_separate_from_the_machine(host: Host) -> None:
@@ -42,10 +43,7 @@ def test_the_state_root_is_on_the_real_disk(host: Host) -> None:
 
 def test_process_one_reaps(host: Host) -> None:
     host.shell("(sleep 0.05 &) ; true")
-    deadline = time.monotonic() + 5
-    while "sleep" in host.shell("ps -e -o comm=") and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert "sleep" not in host.shell("ps -e -o comm=")
+    until(lambda: "sleep" not in host.shell("ps -e -o comm="))
 
 
 def test_a_failing_command_says_what_it_printed(host: Host) -> None:
@@ -77,9 +75,6 @@ def test_modules_run_as_ansible_sends_them(host: Host) -> None:
     assert "nonsense" in failed["msg"]
     written = host.module("ansible.builtin.copy", {"content": "x"}, fail=True)
     assert written["failed"]
-    begin = time.monotonic()
-    host.module("ansible.builtin.ping")
-    assert time.monotonic() - begin < (10 if os.environ.get("CORACLE_VM") else 1)  # an emulated processor is slow
 
 
 def test_hosts_reach_one_another_over_a_link(new_host: Callable[[], Host]) -> None:
@@ -104,15 +99,16 @@ def test_closing_ends_everything(new_host: Callable[[], Host], payloads: Any, tm
     for top in tops:
         (top / "inner").mkdir(parents=True)
     sleeper = host.start(["sleep", "1000"])
-    time.sleep(0.1)
-    inside = int(Path("/proc/%d/task/%d/children" % (sleeper.pid, sleeper.pid)).read_text(encoding="ascii"))
+    children = Path("/proc/%d/task/%d/children" % (sleeper.pid, sleeper.pid))
+    until(lambda: children.read_text(encoding="ascii"))
+    inside = int(children.read_text(encoding="ascii"))
     for top in tops:
         (top / "inner" / "cgroup.procs").write_text(str(inside), encoding="ascii")
     if (tops[0] / "inner" / "freezer.state").exists():
         (tops[0] / "inner" / "freezer.state").write_text("FROZEN", encoding="ascii")
     host.shell("mount -t tmpfs tmpfs /mnt && ip link add veth7 type veth peer name veth8")
     host.close()
-    sleeper.wait(5)
+    sleeper.wait(PATIENCE)
     assert not Path("/proc/%d" % inside).exists()
     assert not Path("/proc/%d" % host.pid).exists()
     assert not any(top.exists() for top in tops)
@@ -125,7 +121,7 @@ def test_a_cgroup_that_stays_is_named(tmp_path: Path) -> None:
     (top / name).mkdir()
     child = os.fork()
     if child == 0:
-        time.sleep(60)
+        time.sleep(600)
         os._exit(0)
     try:
         (top / name / "cgroup.procs").write_text(str(child), encoding="ascii")

@@ -53,7 +53,7 @@ def test_the_command_fails_with_the_list(tmp_path: Path) -> None:
     gone = before["mount"].pop()
     (tmp_path / "before").write_text(json.dumps(before), encoding="utf-8")
     done = subprocess.run([sys.executable, leftovers.__file__, "compare", str(tmp_path / "before")],
-                          capture_output=True, text=True, check=False)
+                          capture_output=True, text=True, check=False, env={**os.environ, "CORACLE_TEST_PATIENCE": "1"})
     assert done.returncode == 1
     assert "left over: mount: %s\n" % gone in done.stdout
 
@@ -68,7 +68,7 @@ def test_a_test_that_leaves_something_fails(pytestconfig: pytest.Config, tmp_pat
         "from pathlib import Path\ndef test_it():\n    Path('/dev/shm/%s').touch()\n" % name, encoding="utf-8")
     done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull,
                            "--rootdir", str(folder), str(folder)], capture_output=True, text=True, check=False,
-                          env={**os.environ, "PYTHONPATH": str(here.parent)})
+                          env={**os.environ, "PYTHONPATH": str(here.parent), "CORACLE_TEST_PATIENCE": "1"})
     Path("/dev/shm", name).unlink()
     assert done.returncode == 1, done.stdout + done.stderr
     assert "file: /dev/shm/%s" % name in done.stdout

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Coracle contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's installation of itself: from a real payload, once, whole, beside other versions."""
+"""The engine's installation of itself: from the archive that the controller makes, once, whole, beside other versions."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
-from typing import List, Tuple
+from typing import Dict, List, NamedTuple, Tuple
 
 import pytest
 
 import collection
+from ansible_collections.coracle.containers.plugins.plugin_utils import engine_archive
 
 PLUGINS = collection.collections_path() / "ansible_collections/coracle/containers/plugins"
 PACKAGE = "ansible_collections.coracle.containers.plugins.module_utils"
@@ -24,35 +24,51 @@ import os, sys
 sys.path.insert(0, sys.argv[1])
 from %(package)s import bootstrap
 from %(package)s.engine.instance import Instance
+bootstrap.engine.__path__ = []  # what a module carries of it is not to serve
 %%s
 bootstrap.use_engine(Instance(sys.argv[2]), install=sys.argv[3] == "install")
 from %(package)s.engine.kernel import syscalls
-from %(package)s.engine import errors
 print(syscalls.__file__)
 print(syscalls.__cached__ or "")
 """ % {"package": PACKAGE}
 
 
-def payload(target: Path, extra: str = "") -> Path:
-    """A zip as Ansible makes it, with all of module_utils; C(extra) is added to one file."""
-    with zipfile.ZipFile(target, "w") as bundle:
-        packages = set()
-        for path in sorted((PLUGINS / "module_utils").rglob("*.py")):
-            name = "ansible_collections/coracle/containers/plugins/" + path.relative_to(PLUGINS).as_posix()
-            text = path.read_text(encoding="utf-8") + (extra if path.name == "plan.py" else "")
-            bundle.writestr(name, text)
-            packages.update(str(parent) for parent in Path(name).parents if str(parent) != ".")
-        for package in sorted(packages):
-            bundle.writestr(package + "/__init__.py", "")
-        for name in ("ansible", "ansible/module_utils"):
-            bundle.writestr(name + "/__init__.py", "")
-    return target
+class Shipped(NamedTuple):
+    """An engine as a module is told of it."""
+
+    identity: str
+    archive: str
+
+    def environment(self) -> Dict[str, str]:
+        """Of the module."""
+        return {**os.environ, "CORACLE_ENGINE": self.identity, "CORACLE_ENGINE_ARCHIVE": self.archive}
 
 
-def use(bundle: Path, state: Path, how: str = "install", before: str = "") -> Tuple[str, str]:
+@pytest.fixture
+def bundle(tmp_path: Path) -> Shipped:
+    """The engine of this checkout."""
+    return Shipped(engine_archive.identity(), engine_archive.archive(str(tmp_path)))
+
+
+def newer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Shipped:
+    """Another one."""
+    shutil.copytree(engine_archive.SOURCE, folder / "newer", ignore=shutil.ignore_patterns("__pycache__"))
+    with open(folder / "newer" / "engine" / "plan.py", "a", encoding="utf-8") as stream:
+        stream.write("\nNEWER = True\n")
+    monkeypatch.setattr(engine_archive, "SOURCE", str(folder / "newer"))
+    monkeypatch.setattr(engine_archive, "identity", engine_archive.identity.__wrapped__)
+    return Shipped(engine_archive.identity(), engine_archive.archive(str(folder)))
+
+
+def run(bundle: Shipped, state: Path, how: str = "install", before: str = "") -> subprocess.CompletedProcess[str]:
+    """Use the engine in a fresh process."""
+    return subprocess.run([sys.executable, "-IS", "-c", USE % before, str(collection.collections_path()), str(state), how],
+                          env=bundle.environment(), capture_output=True, text=True, check=False)
+
+
+def use(bundle: Shipped, state: Path, how: str = "install", before: str = "") -> Tuple[str, str]:
     """Where the kernel layer is loaded from in a fresh process, and its bytecode."""
-    done = subprocess.run([sys.executable, "-IS", "-c", USE % before, str(bundle), str(state), how],
-                          capture_output=True, text=True, check=False)
+    done = run(bundle, state, how, before)
     assert done.returncode == 0, done.stderr
     source, cached = done.stdout.split("\n")[:2]
     return source, cached
@@ -63,8 +79,7 @@ def versions(state: Path) -> List[str]:
     return sorted(name for name in os.listdir(state / "engine") if name != "current")
 
 
-def test_the_engine_is_installed_once_and_then_used(tmp_path: Path) -> None:
-    bundle = payload(tmp_path / "payload.zip")
+def test_the_engine_is_installed_once_and_then_used(bundle: Shipped, tmp_path: Path) -> None:
     source, cached = use(bundle, tmp_path / "state")
     [version] = versions(tmp_path / "state")
     folder = tmp_path / "state" / "engine" / version
@@ -75,12 +90,13 @@ def test_the_engine_is_installed_once_and_then_used(tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == written
 
 
-def test_all_of_the_engine_is_installed_as_it_was_shipped(tmp_path: Path) -> None:
-    use(payload(tmp_path / "payload.zip"), tmp_path / "state")
+def test_all_of_the_engine_is_installed_as_it_was_shipped(bundle: Shipped, tmp_path: Path) -> None:
+    use(bundle, tmp_path / "state")
     [version] = versions(tmp_path / "state")
-    installed = tmp_path / "state" / "engine" / version / "engine"
-    shipped = PLUGINS / "module_utils" / "engine"
-    names = sorted(path.relative_to(shipped).as_posix() for path in shipped.rglob("*.py"))
+    installed = tmp_path / "state" / "engine" / version
+    shipped = PLUGINS / "module_utils"
+    names = sorted(name for name in (path.relative_to(shipped).as_posix() for path in shipped.rglob("*.py"))
+                   if name.startswith(("engine/", "options/")) or name in ("option.py", "values.py"))
     assert names == sorted(path.relative_to(installed).as_posix() for path in installed.rglob("*.py")
                            if path.name != "__init__.py")
     for name in names:
@@ -89,21 +105,33 @@ def test_all_of_the_engine_is_installed_as_it_was_shipped(tmp_path: Path) -> Non
     assert len(compiled) == len(names)
 
 
-def test_the_checkout_and_the_payload_are_the_same_version(tmp_path: Path) -> None:
-    use(payload(tmp_path / "payload.zip"), tmp_path / "state")
-    use(collection.collections_path(), tmp_path / "state")
-    assert len(versions(tmp_path / "state")) == 1
+def test_without_an_archive_it_says_that_the_engine_is_missing(bundle: Shipped, tmp_path: Path) -> None:
+    done = run(bundle._replace(archive=""), tmp_path / "state")
+    assert done.returncode == 1
+    assert "the engine is not on this host" in done.stderr
+    assert not (tmp_path / "state").exists()
+    use(bundle, tmp_path / "state")
+    source, _cached = use(bundle._replace(archive=""), tmp_path / "state")
+    assert source.startswith(str(tmp_path / "state"))
 
 
-def test_check_mode_installs_nothing(tmp_path: Path) -> None:
-    source, _cached = use(payload(tmp_path / "payload.zip"), tmp_path / "state", "check")
-    assert "payload.zip" in source
+def test_the_archive_of_another_engine_is_refused(bundle: Shipped, tmp_path: Path) -> None:
+    done = run(bundle._replace(identity="0" * 32), tmp_path / "state")
+    assert done.returncode == 1
+    assert "is not that of the engine " + "0" * 32 in done.stderr
+    assert [name for name in versions(tmp_path / "state") if not name.endswith(".part")] == []
+
+
+def test_check_mode_installs_nothing(bundle: Shipped, tmp_path: Path) -> None:
+    source, _cached = use(bundle, tmp_path / "state", "check")
+    assert source.startswith(bundle.archive)
     assert not (tmp_path / "state").exists()
 
 
-def test_versions_stand_beside_each_other_and_the_last_used_is_current(tmp_path: Path) -> None:
+def test_versions_stand_beside_each_other_and_the_last_used_is_current(
+        bundle: Shipped, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = tmp_path / "state"
-    old, new = payload(tmp_path / "old.zip"), payload(tmp_path / "new.zip", "\nNEWER = True\n")
+    old, new = bundle, newer(tmp_path, monkeypatch)
     first, _cached = use(old, state)
     second, _cached = use(new, state)
     assert len(versions(state)) == 2
@@ -116,35 +144,31 @@ def test_versions_stand_beside_each_other_and_the_last_used_is_current(tmp_path:
 
 
 @pytest.mark.parametrize("mode", [0o775, 0o757])
-def test_a_folder_that_others_may_write_is_refused(tmp_path: Path, mode: int) -> None:
-    bundle = payload(tmp_path / "payload.zip")
+def test_a_folder_that_others_may_write_is_refused(bundle: Shipped, tmp_path: Path, mode: int) -> None:
     use(bundle, tmp_path / "state")
     [version] = versions(tmp_path / "state")
     (tmp_path / "state" / "engine" / version).chmod(mode)
-    done = subprocess.run([sys.executable, "-IS", "-c", USE % "", str(bundle), str(tmp_path / "state"), "install"],
-                          capture_output=True, text=True, check=False)
+    done = run(bundle, tmp_path / "state")
     assert done.returncode == 1
     assert "Conflict" in done.stderr
     assert "may be written by others" in done.stderr
 
 
-def test_a_link_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
-    bundle = payload(tmp_path / "payload.zip")
+def test_a_link_in_place_of_the_folder_is_refused(bundle: Shipped, tmp_path: Path) -> None:
     use(bundle, tmp_path / "state")
     [version] = versions(tmp_path / "state")
     folder = tmp_path / "state" / "engine" / version
     folder.rename(tmp_path / "elsewhere")
     folder.symlink_to(tmp_path / "elsewhere")
-    done = subprocess.run([sys.executable, "-IS", "-c", USE % "", str(bundle), str(tmp_path / "state"), "install"],
-                          capture_output=True, text=True, check=False)
+    done = run(bundle, tmp_path / "state")
     assert "may be written by others" in done.stderr
 
 
 @pytest.mark.parametrize("after", [0, 3, 10])
-def test_an_installation_that_is_killed_is_done_again(tmp_path: Path, after: int) -> None:
-    bundle = payload(tmp_path / "payload.zip")
+def test_an_installation_that_is_killed_is_done_again(bundle: Shipped, tmp_path: Path, after: int) -> None:
     state = tmp_path / "state"
     kill = """
+bootstrap._look_in(os.environ["CORACLE_ENGINE_ARCHIVE"])
 from %s.engine.store import files
 left = [%d]
 def write(*arguments, **options):
@@ -154,7 +178,7 @@ def write(*arguments, **options):
     return real(*arguments, **options)
 real, files.write = files.write, write
 """ % (PACKAGE, after)
-    done = subprocess.run([sys.executable, "-IS", "-c", USE % kill, str(bundle), str(state), "install"], check=False)
+    done = run(bundle, state, before=kill)
     assert done.returncode == 9
     assert [name for name in versions(state) if not name.endswith(".part")] == []
     source, _cached = use(bundle, state)
@@ -162,27 +186,25 @@ real, files.write = files.write, write
     assert version in source
 
 
-def test_two_runs_at_once_install_one_version(tmp_path: Path) -> None:
-    bundle = payload(tmp_path / "payload.zip")
-    command = [sys.executable, "-IS", "-c", USE % "", str(bundle), str(tmp_path / "state"), "install"]
-    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _each in range(4)]
+def test_two_runs_at_once_install_one_version(bundle: Shipped, tmp_path: Path) -> None:
+    command = [sys.executable, "-IS", "-c", USE % "", str(collection.collections_path()), str(tmp_path / "state"), "install"]
+    runs = [subprocess.Popen(command, env=bundle.environment(), stdout=subprocess.PIPE, text=True) for _each in range(4)]
     said = {run.communicate()[0] for run in runs}
     assert [run.returncode for run in runs] == [0] * 4
     assert len(said) == 1
     assert len(versions(tmp_path / "state")) == 1
 
 
-def test_the_umask_of_the_task_does_not_matter(tmp_path: Path) -> None:
-    use(payload(tmp_path / "payload.zip"), tmp_path / "state", before="os.umask(0o077)")
+def test_the_umask_of_the_task_does_not_matter(bundle: Shipped, tmp_path: Path) -> None:
+    use(bundle, tmp_path / "state", before="os.umask(0o077)")
     [version] = versions(tmp_path / "state")
     folder = tmp_path / "state" / "engine" / version
     assert oct(folder.stat().st_mode & 0o777) == "0o755"
     assert oct((folder / "engine" / "kernel").stat().st_mode & 0o777) == "0o755"
 
 
-def test_bytecode_names_the_final_place_in_tracebacks(tmp_path: Path) -> None:
+def test_bytecode_names_the_final_place_in_tracebacks(bundle: Shipped, tmp_path: Path) -> None:
     import marshal
-    bundle = payload(tmp_path / "payload.zip")
     source, cached = use(bundle, tmp_path / "state")
     code = marshal.loads(Path(cached).read_bytes()[16:])
     assert code.co_filename == source

@@ -9,6 +9,7 @@ from typing import Any, FrozenSet
 
 import pytest
 from ansible_collections.coracle.containers.plugins.module_utils import values
+from ansible_collections.coracle.containers.plugins.module_utils.engine import sizes
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -112,4 +113,4 @@ def test_only_text_is_a_value_of_a_mapping_of_text() -> None:
     (0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (512 << 20, "512.0 MiB"), (3 << 29, "1.5 GiB"), (5 << 50, "5120.0 TiB"),
     (None, "unlimited"), (-1, "unlimited")])
 def test_sizes_for_people(number: Any, text: str) -> None:
-    assert values.human_size(number) == text
+    assert sizes.human_size(number) == text

@@ -52,7 +52,7 @@ def holder(instance: Instance, name: str, forked: Callable[[Callable[[], None]],
     def hold() -> None:
         with locks.held(instance, "container", name, shared):
             os.write(tell, b"x")
-            time.sleep(60)
+            time.sleep(600)
     child = forked(hold)
     os.close(tell)
     assert os.read(got, 1) == b"x"
@@ -60,18 +60,17 @@ def holder(instance: Instance, name: str, forked: Callable[[Callable[[], None]],
     return child
 
 
-def seconds_to_get(instance: Instance, name: str, kind: str = "container", shared: bool = False) -> float:
-    """How long it takes to get a lock; above a second is written as 99."""
+def comes(instance: Instance, name: str, kind: str = "container", shared: bool = False, seconds: float = 60) -> bool:
+    """Whether one gets a lock within a time."""
     def alarm(*_arguments: object) -> None:
         raise TimeoutError
     old = signal.signal(signal.SIGALRM, alarm)
-    signal.setitimer(signal.ITIMER_REAL, 0.3)
-    begin = time.monotonic()
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         with locks.held(instance, kind, name, shared):
-            return time.monotonic() - begin
+            return True
     except TimeoutError:
-        return 99
+        return False
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, old)
@@ -79,35 +78,35 @@ def seconds_to_get(instance: Instance, name: str, kind: str = "container", share
 
 def test_two_cannot_hold_one(instance: Instance, forked: Callable[[Callable[[], None]], int]) -> None:
     holder(instance, "web", forked)
-    assert seconds_to_get(instance, "web") == 99
-    assert seconds_to_get(instance, "web", shared=True) == 99
-    assert seconds_to_get(instance, "other") < 0.2
-    assert seconds_to_get(instance, "web", kind="network") < 0.2
+    assert not comes(instance, "web", seconds=0.3)
+    assert not comes(instance, "web", shared=True, seconds=0.3)
+    assert comes(instance, "other")
+    assert comes(instance, "web", kind="network")
 
 
 def test_readers_share(instance: Instance, forked: Callable[[Callable[[], None]], int]) -> None:
     holder(instance, "web", forked, shared=True)
-    assert seconds_to_get(instance, "web", shared=True) < 0.2
-    assert seconds_to_get(instance, "web") == 99
+    assert comes(instance, "web", shared=True)
+    assert not comes(instance, "web", seconds=0.3)
 
 
 def test_the_death_of_the_holder_frees_it(instance: Instance, forked: Callable[[Callable[[], None]], int]) -> None:
     child = holder(instance, "web", forked)
     os.kill(child, signal.SIGKILL)
     os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
-    assert seconds_to_get(instance, "web") < 0.2
+    assert comes(instance, "web")
 
 
 def test_a_child_of_the_holder_does_not_keep_it(instance: Instance, forked: Callable[[Callable[[], None]], int]) -> None:
     with locks.held(instance, "container", "web"):
-        forked(lambda: time.sleep(60))
-    assert seconds_to_get(instance, "web") < 0.2
+        forked(lambda: time.sleep(600))
+    assert comes(instance, "web")
 
 
 def test_an_error_frees_it(instance: Instance) -> None:
     with pytest.raises(ZeroDivisionError), locks.held(instance, "container", "web"):
         raise ZeroDivisionError
-    assert seconds_to_get(instance, "web") < 0.2
+    assert comes(instance, "web")
 
 
 @pytest.mark.parametrize("names", [("a/b", "a%2Fb"), ("x" * 300, "x" * 301), ("", "."), ("ü" * 150, "ü" * 151),
@@ -115,14 +114,14 @@ def test_an_error_frees_it(instance: Instance) -> None:
 def test_any_text_is_a_name_and_different_names_are_different_locks(instance: Instance, names: "tuple[str, str]",
                                                                     forked: Callable[[Callable[[], None]], int]) -> None:
     holder(instance, names[0], forked)
-    assert seconds_to_get(instance, names[0]) == 99
-    assert seconds_to_get(instance, names[1]) < 0.2
+    assert not comes(instance, names[0], seconds=0.3)
+    assert comes(instance, names[1])
     assert [path.parent.name for path in Path(instance.run_root).rglob("*") if path.is_file()] == ["locks", "locks"]
 
 
 def test_instances_do_not_wait_for_each_other(instance: Instance, forked: Callable[[Callable[[], None]], int]) -> None:
     holder(instance, "web", forked)
-    assert seconds_to_get(Instance(instance.state_root, instance.run_root + "2"), "web") < 0.2
+    assert comes(Instance(instance.state_root, instance.run_root + "2"), "web")
 
 
 def test_nobody_else_can_take_locks(instance: Instance) -> None:
