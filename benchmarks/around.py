@@ -46,7 +46,7 @@ def main() -> int:
             os.chmod(folder, 0o711)
             host = Host(Path(folder) / "host", payloads)
             try:
-                sys.stdout.write(json.dumps(measure(host, choices.peers, choices.rounds), indent=1) + "\n")
+                sys.stdout.write(json.dumps(measure(host, choices.peers.resolve(), choices.rounds), indent=1) + "\n")
             finally:
                 host.close()
     finally:

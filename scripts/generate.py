@@ -146,7 +146,7 @@ def documentation() -> Dict[str, Any]:
 def option_table(module: str) -> Tuple[Any, ...]:
     """The option table of a module."""
     name = module.partition("_")[2]
-    name = {"run": "container", "host_info": "instance"}.get(name, name)
+    name = {"run": "container"}.get(name, name)
     return tuple(getattr(importlib.import_module("%s.%s" % (PACKAGE, name)), "OPTIONS", ()))
 
 

@@ -100,6 +100,7 @@ options:
         C(--memory-reservation).
       - Read back from C(memory.low) or C(memory.soft_limit_in_bytes). Changed live.
     type: str
+    aliases: [memory_reservation]
   memory_min:
     description:
       - The memory that is never taken away, whatever the need of others; V(0) is no protection.
@@ -117,7 +118,6 @@ options:
         the amount of swap as it is.
       - Read back from C(memory.swap.max), or as C(memory.memsw.limit_in_bytes) less C(memory.limit_in_bytes). Changed live.
     type: str
-    aliases: [memory_swap]
   memory_swappiness:
     description:
       - How readily memory of the group is swapped out rather than file pages given back, 0 to 100.
@@ -224,4 +224,5 @@ options:
       - Refused where the file's controller is in cgroup v1, and for what an option with a name of its own says already.
       - Read back from the file itself. Changed live.
     type: dict
+    aliases: [cgroup_conf]
 """

@@ -20,6 +20,7 @@ options:
     description:
       - Whether to count what images, layers, containers and volumes take on the disk, file by file.
     type: bool
+    aliases: [disk_usage]
     default: true
 extends_documentation_fragment:
   - coracle.containers.attributes

@@ -83,6 +83,7 @@ options:
       - Further names that shall point to the same image. A name that points elsewhere is moved.
       - Changed live; read back from the store.
     type: list
+    aliases: [target_names]
     elements: str
   dest:
     description:

@@ -22,10 +22,12 @@ options:
     description:
       - Whether containers go that have ended or were never started, with what they wrote and their logs. Their volumes stay, but for O(volumes).
     type: bool
+    aliases: [container]
     default: false
   containers_filters:
     description: Which of them go; all that fit all filters.
     type: dict
+    aliases: [container_filters]
     suboptions:
       until:
         description: Only those created at least so long ago, such as V(24h).
@@ -34,6 +36,7 @@ options:
         description: Only those that have all these labels, each as C(NAME) or C(NAME=VALUE).
         type: list
         elements: str
+        aliases: [label]
       without_labels:
         description: Only those that have none of these labels, each as C(NAME) or C(NAME=VALUE).
         type: list
@@ -43,10 +46,12 @@ options:
       - Whether images go that no container uses, and the content that only they use. By default, as in Docker, only
         those without a name, such as the former image of a name that has moved.
     type: bool
+    aliases: [image]
     default: false
   images_filters:
     description: Which of them go; all that fit all filters.
     type: dict
+    aliases: [image_filters]
     suboptions:
       dangling:
         description: Whether only images without a name go. With V(false), images with a name go too.
@@ -59,6 +64,7 @@ options:
         description: Only those that have all these labels, each as C(NAME) or C(NAME=VALUE).
         type: list
         elements: str
+        aliases: [label]
       without_labels:
         description: Only those that have none of these labels, each as C(NAME) or C(NAME=VALUE).
         type: list
@@ -68,10 +74,12 @@ options:
       - Whether volumes go that no container mentions, with their content. By default, as in Docker, only those that have no name of their
         own, such as those that only a container's image declares.
     type: bool
+    aliases: [volume]
     default: false
   volumes_filters:
     description: Which of them go; all that fit all filters.
     type: dict
+    aliases: [volume_filters]
     suboptions:
       all:
         description: Whether those with a name go too. What another machine holds is only unmounted.
@@ -84,6 +92,7 @@ options:
         description: Only those that have all these labels, each as C(NAME) or C(NAME=VALUE).
         type: list
         elements: str
+        aliases: [label]
       without_labels:
         description: Only those that have none of these labels, each as C(NAME) or C(NAME=VALUE).
         type: list
@@ -92,10 +101,12 @@ options:
     description:
       - Whether networks go that have no member and that no container mentions.
     type: bool
+    aliases: [network]
     default: false
   networks_filters:
     description: Which of them go; all that fit all filters.
     type: dict
+    aliases: [network_filters]
     suboptions:
       until:
         description: Only those last declared or changed at least so long ago, such as V(72h).
@@ -104,6 +115,7 @@ options:
         description: Only those that have all these labels, each as C(NAME) or C(NAME=VALUE).
         type: list
         elements: str
+        aliases: [label]
       without_labels:
         description: Only those that have none of these labels, each as C(NAME) or C(NAME=VALUE).
         type: list

@@ -184,6 +184,7 @@ options:
     description:
       - Working directory of the process. Made where it does not exist.
     type: str
+    aliases: [workdir]
   user:
     description:
       - User, and with a colon group, by name or number, as whom the process runs. Names are looked up in the image.
@@ -192,6 +193,7 @@ options:
     description:
       - Further groups of the process, by name or number.
     type: list
+    aliases: [group_add]
     elements: str
   hostname:
     description:
@@ -215,6 +217,7 @@ options:
     description:
       - Anything that you want to find the container by. Changed live.
     type: dict
+    aliases: [label]
   stop_signal:
     description:
       - Signal that asks the process to end, by name or number. By default the image's, else V(SIGTERM). Changed live.
@@ -223,6 +226,7 @@ options:
     description:
       - How long the process may take to end before it is killed. A bare number is seconds. Changed live.
     type: str
+    aliases: [stop_time]
     default: 10s
   restart_policy:
     description:
@@ -337,6 +341,7 @@ options:
     description:
       - More about V(journald) and V(syslog). Changed live.
     type: dict
+    aliases: [log_opt]
     suboptions:
       tag:
         description:
@@ -426,6 +431,7 @@ options:
       - Docker's short form of O(mounts), C(SOURCE:TARGET[:OPTIONS]). An absolute source is a bind mount, any other a volume's
         name; C(TARGET) alone is a volume without a name. Options are V(ro), V(rw), V(nocopy), a propagation, or options of the mount.
     type: list
+    aliases: [volume]
     elements: str
   read_only:
     description:
@@ -501,6 +507,7 @@ options:
         of it. The default list is Docker's.
       - V(no-new-privileges) is the same as O(no_new_privileges=true).
     type: list
+    aliases: [security_opt]
     elements: str
   no_new_privileges:
     description:
@@ -516,6 +523,7 @@ options:
         kernel cannot map is an error that names it.
       - V(host) shares the host's, unless there is O(uidmap) or O(gidmap).
     type: str
+    aliases: [userns]
     default: host
   uidmap:
     description:
@@ -534,11 +542,13 @@ options:
       - V(private) gives an IPC namespace and F(/dev/shm) of its own, V(shareable) one that others may join,
         V(container:NAME) that of another container, V(host) the host's, V(none) one of its own without F(/dev/shm).
     type: str
+    aliases: [ipc]
     default: private
   pid_mode:
     description:
       - V(private) gives a PID namespace of its own, V(container:NAME) that of another container, V(host) the host's.
     type: str
+    aliases: [pid]
     default: private
   uts:
     description:
@@ -550,6 +560,7 @@ options:
     description:
       - Whether it sees its own part of the cgroup hierarchy or all of it. It can change neither.
     type: str
+    aliases: [cgroupns]
     default: private
     choices: [private, host]
   cgroup_manager:
@@ -576,20 +587,24 @@ options:
       - Devices of the host, C(HOST[:CONTAINER[:ACCESS]]), and what may be done with them, some of C(rwm) for reading, writing
         and making nodes. A folder stands for all devices in it. What is missing on the host is an error.
     type: list
+    aliases: [device]
     elements: str
   device_cgroup_rules:
     description:
       - Further devices that it may use, which may come later, C(TYPE MAJOR:MINOR ACCESS), such as V(c 189:* rwm).
     type: list
+    aliases: [device_cgroup_rule]
     elements: str
   sysctls:
     description:
       - Kernel parameters of the container's own network and IPC namespaces.
     type: dict
+    aliases: [sysctl]
   ulimits:
     description:
       - Limits of processes, C(NAME:SOFT[:HARD]), such as V(nofile:1024:4096).
     type: list
+    aliases: [ulimit]
     elements: str
   oom_score_adj:
     description:
@@ -602,6 +617,7 @@ options:
         V(ns:PATH) one that somebody else has bound to a file.
       - Anything else is the name of a network to attach to.
     type: str
+    aliases: [network, net]
     default: bridge
   networks:
     description:
@@ -665,8 +681,8 @@ options:
         has none.
       - Changed live.
     type: list
+    aliases: [ports, publish, published]
     elements: str
-    aliases: [ports]
   publish_mode:
     description:
       - With V(nat) the kernel leads published ports to the container, which sees the client's own address. The host's rules of input are not asked.
@@ -681,7 +697,7 @@ options:
       - Further lines of the hosts file, name to address. V(host-gateway) stands for the host's address on the network.
       - Changed live.
     type: dict
-    aliases: [extra_hosts]
+    aliases: [extra_hosts, add_hosts]
   dns_servers:
     description:
       - Name servers. By default the host's, those on the host's loopback included.
@@ -703,8 +719,8 @@ options:
       - Options of the resolver (see C(man 5 resolv.conf)). V(ndots:0) is added on networks with names, unless it says otherwise, so
         that a name without a dot is first of all a neighbour's. Changed live.
     type: list
+    aliases: [dns_options, dns_option]
     elements: str
-    aliases: [dns_options]
 extends_documentation_fragment:
   - coracle.containers.attributes
   - coracle.containers.instance

@@ -8,6 +8,6 @@ from __future__ import annotations
 from ..option import NOT_COMPARED, Option
 
 OPTIONS = (
-    Option("disk", type="bool", default=True, compare=NOT_COMPARED),
+    Option("disk", aliases=("disk_usage",), type="bool", default=True, compare=NOT_COMPARED),
 )
 """The table."""

@@ -74,7 +74,7 @@ OPTIONS = (
            compare=NOT_COMPARED),
     Option("source_reference", compare=NOT_COMPARED),
     Option("digest", parse=digest, form="sha256: and 64 lower-case hexadecimal digits, or sha512: and 128", compare=NOT_COMPARED),
-    Option("tags", type="list", elements="str", parse=references.normal, form=references.FORM, compare=UNORDERED,
+    Option("tags", aliases=("target_names",), type="list", elements="str", parse=references.normal, form=references.FORM, compare=UNORDERED,
            read_from="refs/"),
     Option("dest", type="path", parse=values.absolute_path, form="an absolute path on the managed host",
            compare=NOT_COMPARED),

@@ -119,10 +119,10 @@ LIMITS: Tuple[Option, ...] = (
     Option("memory_max", parse=memory, form="a size of at least 6M, or max", aliases=("memory",),
            read_from="memory.max, memory.limit_in_bytes"),
     Option("memory_high", parse=values.size, form=_SIZE, read_from="memory.high"),
-    Option("memory_low", parse=values.size, form="a size such as 64M",
+    Option("memory_low", aliases=("memory_reservation",), parse=values.size, form="a size such as 64M",
            read_from="memory.low, memory.soft_limit_in_bytes"),
     Option("memory_min", parse=values.size, form="a size such as 64M", read_from="memory.min"),
-    Option("memory_swap_max", parse=values.size, form=_SIZE, aliases=("memory_swap",),
+    Option("memory_swap_max", parse=values.size, form=_SIZE,
            read_from="memory.swap.max, memory.memsw.limit_in_bytes"),
     Option("memory_swappiness", type="int", parse=values.integer(0, 100), form="0 to 100", read_from="memory.swappiness"),
     Option("memory_oom_kill", type="bool", form="true or false", read_from="memory.oom_control"),
@@ -143,7 +143,8 @@ LIMITS: Tuple[Option, ...] = (
            form="for each device hca_handle, hca_object or both, numbers or max", read_from="rdma.max"),
     Option("misc", type="dict", parse=_amounts, compare=CONTAINED, form="for each resource, such as sev, a number or max",
            read_from="misc.max"),
-    Option("unified", type="dict", parse=_unified, compare=CONTAINED, form="for each file of cgroup v2 its content, as text",
+    Option("unified", aliases=("cgroup_conf",), type="dict", parse=_unified, compare=CONTAINED,
+           form="for each file of cgroup v2 its content, as text",
            read_from="the file of that name"),
 )
 """All of them take effect at once and are read back from the kernel."""

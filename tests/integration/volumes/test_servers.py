@@ -49,7 +49,7 @@ def server(host: Host) -> Host:
     (folder / "data" / "theirs").write_text("served\n", encoding="ascii")
     host.shell("modprobe nfsd; mkdir -p /var/lib/nfs/v4recovery; mount -t nfsd nfsd /proc/fs/nfsd")
     host.run(["tee", "/etc/exports"], input="%s 127.0.0.1(rw,no_root_squash,insecure,no_subtree_check,fsid=1)\n" % folder)
-    host.shell("exportfs -ra; rpc.mountd -N 3; rpc.nfsd -N 3 -L 10 -G 10 2; echo Y > /proc/fs/nfsd/v4_end_grace")
+    host.shell("exportfs -ra; rpc.mountd -N 3; rpc.nfsd -N 3 -L 10 -G 10 2")
     until(lambda: "tcp 2049" in host.shell("cat /proc/fs/nfsd/portlist"))
     return host
 
