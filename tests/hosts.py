@@ -26,7 +26,7 @@ import textwrap
 import time
 import traceback
 from pathlib import Path
-from typing import Any, Callable, ClassVar, Dict, List, Mapping, Optional, Sequence, Set, Union
+from typing import Any, Callable, ClassVar, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Union
 
 import collection
 from payloads import Payloads
@@ -100,11 +100,23 @@ class Host:
         """Run a command inside and wait for it.
 
         Raises:
-            HostError: It failed, and C(check) was not switched off.
+            HostError: It failed, and C(check) was not switched off; or it did not end within the C(timeout) (seconds).
         """
-        done = subprocess.run(self.command(*argv), input=input, stdin=None if input is not None else subprocess.DEVNULL,
-                              capture_output=True, text=True, errors="surrogateescape", timeout=timeout,
-                              env=self._environment(env), check=False)
+        command = self.command(*argv)
+        started = subprocess.Popen(command, stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="surrogateescape",
+                                   env=self._environment(env))
+        try:
+            output, complaints = started.communicate(input, timeout)
+        except BaseException as error:
+            # All that it started, not nsenter alone: what lived on would keep its locks from the tests that follow.
+            doing = end_tree(started.pid)
+            output, complaints = started.communicate(timeout=PATIENCE)
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+            raise HostError("%s on %s did not end within %g s; these ran:\n%s\n%s%s" % (
+                " ".join(map(str, argv)), self.name, timeout, "\n".join(doing), output, complaints)) from None
+        done = subprocess.CompletedProcess(command, started.returncode, output, complaints)
         if check and done.returncode:
             raise HostError("%s on %s ended with %d\n%s%s" % (
                 " ".join(map(str, argv)), self.name, done.returncode, done.stdout, done.stderr))
@@ -314,6 +326,29 @@ class Host:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
+
+
+def end_tree(pid: int) -> List[str]:
+    """Kill a process and its descendants; each one's id, what it waited for in the kernel, and its command line."""
+    found = []
+    for each in (pid, *_descendants(pid)):
+        try:
+            found.append("%d %s %s" % (each, Path("/proc/%d/wchan" % each).read_text(encoding="ascii"), Path(
+                "/proc/%d/cmdline" % each).read_bytes().replace(b"\0", b" ").decode(errors="replace")[:200]))
+            os.kill(each, signal.SIGKILL)
+        except OSError:  # it has ended by itself
+            continue
+    return found
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    try:
+        children = Path("/proc/%d/task/%d/children" % (pid, pid)).read_text(encoding="ascii").split()
+    except OSError:
+        return
+    for child in map(int, children):
+        yield child
+        yield from _descendants(child)
 
 
 def remove_cgroups(name: str, patience: float = PATIENCE / 2) -> None:

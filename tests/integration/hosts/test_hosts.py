@@ -52,6 +52,13 @@ def test_a_failing_command_says_what_it_printed(host: Host) -> None:
     assert host.run(["false"], check=False).returncode == 1
 
 
+def test_a_command_that_hangs_ends_with_what_it_started(host: Host) -> None:
+    with pytest.raises(HostError, match=r"(?s)did not end within 1 s.* sleep 4321.*begun") as caught:
+        host.run(["sh", "-c", "echo begun; sleep 4321; true"], timeout=1)
+    assert "sh -c echo begun" in str(caught.value)
+    assert "sleep" not in host.shell("ps -e -o comm=")
+
+
 def test_calls_bring_back_results_and_errors(host: Host) -> None:
     assert host.call(lambda a, b: (a + b, socket.gethostname()), 1, 2) == (3, host.name)
     with pytest.raises(FileNotFoundError):
