@@ -77,11 +77,11 @@ stage_integration() { tests integration "$@"; }
 # Attacks. Given no arguments, the quick part; `security -m ''` is all of it.
 stage_security() { tests security -m "not slow or quick" "$@"; }
 
-# tests NAME [ARGUMENT...]: most of a folder by two processes at once, a file by one of them; then what has to be alone.
+# tests NAME [ARGUMENT...]: most of a folder by three processes at once, since many wait, a file by one of them; then what has to be alone.
 tests() {
     local name=$1 first=0 second=0  # statuses
     shift
-    part "$name" together --numprocesses "${CORACLE_TEST_WORKERS:-2}" --dist loadfile --no-loadscope-reorder \
+    part "$name" together --numprocesses "${CORACLE_TEST_WORKERS:-3}" --dist loadfile --no-loadscope-reorder \
         --max-worker-restart 4 "$@" || first=$?
     part "$name" alone "$@" || second=$?
     # 5: no test was chosen; one of the two must have had some.

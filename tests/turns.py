@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which tests run beside others, which by themselves, and which are run again when they fail.
 
-    scripts/test.sh calls pytest twice: with C(--turn together) in two processes at once, then with C(--turn alone).
+    scripts/test.sh calls pytest twice: with C(--turn together) in three processes at once, then with C(--turn alone).
 
     python turns.py REPORT...     counts what JUnit reports tell: passed, failed, skipped; then the names of what was run again
 """
