@@ -12,9 +12,11 @@ from .. import values
 from ..checking import Checker, mapping, told
 from ..engine.container import secrets
 from ..engine.errors import EngineError
+from ..engine.image import references
 from ..engine.stack.kinds import CONDITIONS, Kinds, container_name
 from ..option import HIDDEN, Option, differences
 from . import container, network, volume
+from .secrets import SECRETS
 
 _DEPENDS_FORM = "a list of services, or a mapping of services to condition, restart and required"
 _PARTS = ("name", "services", "networks", "volumes", "secrets", "configs")
@@ -71,7 +73,7 @@ BUILD = (
     Option("pull", type="bool"),
     Option("platforms", type="list", elements="str"),
     Option("additional_contexts", type="dict"),
-    Option("tags", type="list", elements="str"),
+    Option("tags", type="list", elements="str", parse=references.normal, form=references.FORM),
     Option("shm_size", type="raw"),
     Option("extra_hosts", type="dict"),
 )
@@ -91,7 +93,7 @@ _OF_SERVICE = (
     Option("rollback", type="dict", options=UPDATE),
     Option("build", type="dict", options=BUILD),
     Option("one_shot", type="bool", default=False),
-    Option("secrets", type="list", elements="dict", options=_MOUNTED),
+    SECRETS,
     Option("configs", type="list", elements="dict", options=_MOUNTED),
 )
 _SOURCE = (

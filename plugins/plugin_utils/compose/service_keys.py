@@ -203,7 +203,7 @@ SERVICE = (
     Row("services.*.restart", shorts.RESTART, becomes="`restart_policy`"),
     Row("services.*.runtime", TEXT, sets="runtime"),
     Row("services.*.scale", whole(0, 1000), sets="replicas"),
-    Row("services.*.secrets", Listed("a list", short=shorts.short_mount, key=shorts.mount_key), becomes="files of the container"),
+    Row("services.*.secrets", Listed("a list", short=shorts.short_mount, key=shorts.mount_key), becomes="secrets of the container"),
     Row("services.*.secrets[].source", TEXT, becomes="a key of `secrets`"),
     Row("services.*.secrets[].target", TEXT, becomes="the path inside, below `/run/secrets` unless it is absolute"),
     Row("services.*.secrets[].uid", shorts.IDENTITY, becomes="the file's owner"),

@@ -18,7 +18,7 @@ _CLUSTER = "is of Docker Swarm"
 _FILE = "the content; the file is read on the controller"
 
 
-def _content(part: str, short: str) -> Tuple[Row, ...]:
+def _content(part: str, short: str, name: str) -> Tuple[Row, ...]:
     """The rows of secrets and of configs."""
     return (
         Row(part, Mapping(), becomes="`%s`" % part),
@@ -31,7 +31,7 @@ def _content(part: str, short: str) -> Tuple[Row, ...]:
         Row(part + ".*.external.name", TEXT, becomes="its name"),
         Row(part + ".*.file", PATH, becomes=_FILE),
         Row(part + ".*.labels", PAIRS, unsupported="%ss have no labels yet" % short),
-        Row(part + ".*.name", TEXT, becomes="its name, by default `PROJECT_KEY`"),
+        Row(part + ".*.name", TEXT, becomes=name),
         Row(part + ".*.template_driver", TEXT, unsupported=_CLUSTER),
     )
 
@@ -78,8 +78,8 @@ OTHERS = (
     Row("volumes.*.external.name", TEXT, becomes="its name"),
     Row("volumes.*.labels", PAIRS, sets="labels"),
     Row("volumes.*.name", TEXT, becomes="its name, by default `PROJECT_KEY`"),
-    *_content("secrets", "secret"),
-    *_content("configs", "config"),
+    *_content("secrets", "secret", "that of `container_secret`, if it is external"),
+    *_content("configs", "config", "nothing: its content is what counts"),
     Row("models", ANY, unsupported="are run by a service of Docker Desktop"),
 )
 ROWS = (*PROJECT, *SERVICE, *OTHERS)

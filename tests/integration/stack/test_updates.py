@@ -93,20 +93,30 @@ def test_a_plan_is_carried_out_only_while_it_is_true(stack: Stacks) -> None:
     assert "does not fit any more" in stack("shop", {"a": service(memory="64M")}, plan=path, fail=True)["msg"]
 
 
-def test_secrets_and_configs_are_files_and_ports_move_with_a_name(stack: Stacks) -> None:
-    show = ["/bin/sh", "-c", "cat /run/secrets/key /motd; stat -c '%a %u:%g' /run/secrets/key; exec sleep 1000"]
-    options: Dict[str, Any] = {"secrets": [{"source": "key", "uid": 7, "gid": 8, "mode": "0440"}], "configs": ["motd"], "command": show,
-                               "published_ports": ["7070:80"], "stop_signal": "SIGKILL"}
-    parts = {"secrets": {"key": {"content": "s3cret-of-length\n"}}, "configs": {"motd": {"content": "hello\n"}}}
+def test_secrets_are_in_memory_configs_are_files_and_ports_move_with_a_name(stack: Stacks) -> None:
+    show = ["/bin/sh", "-c", "cd /run/secrets; cat key /etc/own /motd; stat -c '%a %u:%g' key; stat -c mode-%a /etc/own; exec sleep 1000"]
+    given = [{"source": "key", "uid": 7, "gid": 8, "mode": "0440"}, {"source": "own", "target": "/etc/own"}]
+    options: Dict[str, Any] = {"secrets": given, "configs": ["motd"], "command": show, "published_ports": ["7070:80"],
+                               "stop_signal": "SIGKILL"}
+    parts: Dict[str, Any] = {"secrets": {"key": {"content": "s3cret-of-length\n"}, "own": {"external": True}},
+                             "configs": {"motd": {"content": "hello\n"}}}
+    host = stack.host
+    assert "the secret 'own' is external, and there is none" in stack("files", {"old": service(**options)}, fail=True, **parts)["msg"]
+    host.module("container_secret", name="own", data="of-the-host\n")
     foreseen = stack("files", {"old": service(**options)}, check_mode=True, **parts)
     made = stack("files", {"old": service(**options)}, **parts)
     assert made["plan"] == foreseen["plan"] and "s3cret-of-length" not in json.dumps(made)
     read = "cat /var/lib/coracle/containers/files-%s-1/container.log"
-    assert [text in stack.host.shell(read % "old") for text in ("s3cret-of-length", "hello", "440 7:8")] == [True] * 3
+    assert [text in host.shell(read % "old") for text in ("s3cret-of-length", "of-the-host", "hello", "440 7:8", "mode-400")] == [True] * 5
+    assert host.shell("grep -rl s3cret-of-length /var/lib/coracle/stacks /var/lib/coracle/containers/*/*.json || true") == ""
     assert not stack("files", {"old": service(**options)}, **parts)["changed"]
     parts["secrets"]["key"]["content"] = "other\n"
     changed = stack("files", {"old": service(**options)}, **parts)
-    assert changed["operations"][0]["options"] == ["mounts"]
+    assert changed["operations"][0]["options"] == ["secrets"]
     renamed = stack("files", {"new": service(**options)}, prune=True, **parts)
     assert {(each["sign"], each["name"]) for each in renamed["operations"]} == {("+", "files-new-1"), ("-", "files-old-1")}
-    assert stack.host.shell("ls /var/lib/coracle/stacks/files/files | wc -l").strip() == "2"
+    assert host.shell("ls /var/lib/coracle/stacks/files/files | wc -l").strip() == "1"
+    stack("files", state="rolled_back", revision=1)
+    assert "s3cret-of-length" in host.shell("cat /run/coracle/secrets/given/files-old-1/files/key")
+    stack("files", state="absent")
+    assert host.module("container_secret", name="own", state="absent")["secret"]["names"] == []

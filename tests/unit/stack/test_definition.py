@@ -28,7 +28,7 @@ def service(**options: Any) -> Dict[str, Any]:
 def expand(services: Any, task: Mapping[str, Any] = {}, **parts: Any) -> definition.Stack:
     """A definition as the engine has it."""
     document = stack_definition.read({"services": services, **parts}, "x")
-    return definition.expand(document, "sha256:0", "/state/stacks/x", {**TASK, **task})
+    return definition.expand(document, "sha256:0", "/state/stacks/x", "x:{}:{}".format, {**TASK, **task})
 
 
 WRONG: Dict[str, Any] = {
@@ -63,6 +63,7 @@ WRONG: Dict[str, Any] = {
     "no mapping": ({"a": ["image", "busybox"]}, {}, ["definition.services.a: is no mapping"]),
     "a name": ({"a b": service()}, {}, ["definition.services.a b: has characters that a name must not have"]),
     "a part": ({"a": service()}, {"secrets": ["x"]}, ["definition.secrets: is no mapping of names"]),
+    "an external config": ({"a": service(configs=["c"])}, {"configs": {"c": {"external": True}}}, ["a host keeps none by itself"]),
     "a secret without content": ({"a": service(secrets=["s"])}, {"secrets": {"s": {}}}, ["'s' says neither 'content' nor 'file'"]),
 }
 
@@ -107,12 +108,21 @@ def test_some_services_bring_those_that_they_need_and_no_others() -> None:
 
 def test_files_are_named_after_their_content() -> None:
     def paths(content: str, **row: Any) -> Any:
-        stack = expand({"a": service(secrets=[{"source": "s", **row}])}, secrets={"s": {"content": content}})
+        stack = expand({"a": service(configs=[{"source": "s", **row}])}, configs={"s": {"content": content}})
         (mount,) = stack.containers[0].params["mounts"]
-        assert mount["target"] == "/run/secrets/s" and mount["read_only"] and mount["source"] in stack.files
+        assert mount["target"] == "/s" and mount["read_only"] and mount["source"] in stack.files
         return mount["source"]
     assert paths("one") == paths("one") != paths("two")
     assert paths("one", mode="0400") != paths("one") != paths("one", uid=5)
+
+
+def test_secrets_are_those_of_containers_by_the_names_that_they_are_kept_by() -> None:
+    stack = expand({"a": service(secrets=["s", {"source": "out", "target": "/etc/key", "uid": 5, "mode": "0440"}])},
+                   secrets={"s": {"content": "one"}, "out": {"external": True, "name": "real"}})
+    assert stack.containers[0].params["secrets"] == [
+        {"source": "x:s:b'one'", "target": "s", "uid": None, "gid": None, "mode": 0o400, "on_change": "none"},
+        {"source": "real", "target": "/etc/key", "uid": "5", "gid": None, "mode": 0o440, "on_change": "none"}]
+    assert stack.secrets == {"x:s:b'one'": b"one"} and ("secret", "real") in stack.external
 
 
 def test_what_waits_and_who_takes_turns() -> None:

@@ -73,7 +73,7 @@ def resolve(instance: Instance, params: Mapping[str, Any], known: Optional[remot
 
     Args:
         known: What the image's name means, where the caller has looked already.
-        promised: Sources of mounts that are not there yet, and will be; and names of such containers.
+        promised: Sources of mounts that are not there yet, and will be; names of such containers; and C(promise) of such secrets.
 
     Raises:
         NotFound: There is no such image, or a bind mount's source is missing.
@@ -111,7 +111,7 @@ def resolve(instance: Instance, params: Mapping[str, Any], known: Optional[remot
                            warnings=(*plain.warnings, *dependencies.check(instance, name, full, promised)))
     if state in ("stopped", "killed"):
         return plain._replace(options=dict(full, image=image.id))
-    secret_files.need(instance, full["secrets"] or ())
+    secret_files.need(instance, [row for row in full["secrets"] or () if secret_files.promise(row["source"]) not in promised])
     netns = wiring.settle(instance, key, full)
     sharing.check(instance, key, full, userns.wanted(full))
     depended_on = params["update_order"] == "auto" and sharing.depended_on(instance, name)

@@ -126,6 +126,11 @@ def target_of(row: Mapping[str, Any]) -> str:
     return os.path.join(FOLDER, row["target"] or row["source"])
 
 
+def promise(name: str) -> str:
+    """What says of a secret that is not there that it will be."""
+    return "secret " + name
+
+
 def need(instance: Instance, rows: Sequence[Mapping[str, Any]]) -> None:
     """See that there is what a container is to be given.
 

@@ -22,7 +22,7 @@ _PROGRAM = "buildah"
 
 
 def build(instance: Instance, name: str, said: Mapping[str, Any]) -> None:
-    """Build an image and bring it into the store.
+    """Build an image and bring it into the store. The builder keeps its own, so that a later build finds the layers.
 
     Args:
         name: That it shall have.
@@ -48,7 +48,8 @@ def build(instance: Instance, name: str, said: Mapping[str, Any]) -> None:
         archive = archives.Archive(path)
         try:
             found = choosing.choose(archive, archives.detect(path), None, name)
-            importing.import_archive(instance, archive, found, name, "auto")
+            for each in (name, *(said.get("tags") or ())):
+                importing.import_archive(instance, archive, found, each, "auto")
         finally:
             archive.close()
     finally:
@@ -75,7 +76,7 @@ def _arguments(said: Mapping[str, Any], folder: str) -> List[str]:
     found += ["--no-cache"] * bool(said.get("no_cache")) + ["--pull-always"] * bool(said.get("pull"))
     if said.get("platforms"):
         found += ["--platform", ",".join(said["platforms"])]
-    return found + [word for tag in said.get("tags") or () for word in ("--tag", tag)]
+    return found
 
 
 def _run(arguments: List[str], name: str) -> None:

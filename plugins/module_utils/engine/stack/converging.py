@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from functools import partial
 from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence
 
 from ..container import records as containers
@@ -18,7 +19,7 @@ from ..instance import Instance
 from ..network import networks
 from ..store import files
 from ..volume import records as volume_records
-from . import definition, planning, reality, records, scheduling, work
+from . import definition, planning, reality, records, scheduling, secrecy, work
 from .definition import STACK, Stack
 from .kinds import HEALTHY, Kinds
 from .planning import Operation
@@ -45,7 +46,8 @@ def stack_of(instance: Instance, kinds: Kinds, written: Mapping[str, Any], task:
     Raises:
         EngineError: It has faults.
     """
-    return definition.expand(kinds.read(written, name), digest_of(written), records.folder(instance, name), task)
+    return definition.expand(kinds.read(written, name), digest_of(secrecy.concealed(instance, name, written)),
+                             records.folder(instance, name), partial(secrecy.place, instance, name), task)
 
 
 def earlier(instance: Instance, name: str, number: Optional[int]) -> records.Good:
@@ -91,6 +93,7 @@ def bring_up(instance: Instance, aim: Aim, found: Reality, operations: Sequence[
         EngineError: Something failed.
     """
     before = found.record
+    secrecy.write(instance, aim.stack.secrets)
     _note(instance, aim, before)
     _write_files(aim.stack)
     done = _carry_out(instance, aim.stack, found, operations, kinds, task)
@@ -129,7 +132,8 @@ def _roll_back(instance: Instance, stack: Stack, good: Optional[records.Good], s
         return "There is no earlier definition to go back to"
     task = dict(task, recreate=False, pull=None, wait="started" if task["wait"] == "none" else task["wait"])
     try:
-        old = stack_of(instance, kinds, good.definition, task, name)
+        definition_then = secrecy.revealed(instance, name, good.definition)
+        old = stack_of(instance, kinds, definition_then, task, name)
         old = old._replace(services={each: service._replace(update=service.rollback) for each, service in old.services.items()
                                      if services is None or each in services})
         found = reality.look(instance, old, kinds, services is None, good.images)
@@ -137,8 +141,9 @@ def _roll_back(instance: Instance, stack: Stack, good: Optional[records.Good], s
         operations = planning.up(old, found, faults)
         if faults:
             raise EngineError("; ".join(faults))
+        secrecy.write(instance, old.secrets)
         if services is None:
-            _note(instance, Aim(old, good.definition, good), found.record)
+            _note(instance, Aim(old, definition_then, good), found.record)
         _write_files(old)
         done = _carry_out(instance, old, found, operations, kinds, task)
     except EngineError as error:
@@ -183,7 +188,7 @@ def take_down(instance: Instance, name: str, state: str, found: Reality, operati
     Raises:
         EngineError: Something stays.
     """
-    stack = Stack(name, {}, {}, {}, frozenset(), {}, "")
+    stack = Stack(name, {}, {}, {}, frozenset(), {}, {}, "")
     site = work.Site(instance, stack, found, None, 0.0, task["keep_volumes"])
     edges = planning.reverse(operations, _needs(found.record))
     done = work.carry_out(site, operations, edges, {}, task["parallel"] or scheduling.width())
@@ -191,6 +196,7 @@ def take_down(instance: Instance, name: str, state: str, found: Reality, operati
         raise _told(name, operations, done, "")
     if state == "absent" and not task["services"]:
         _unpin(instance, name, frozenset())
+        secrecy.forget(instance, name)
         records.remove(instance, name)
 
 
@@ -221,21 +227,23 @@ def settle(instance: Instance, aim: Aim, task: Mapping[str, Any]) -> None:
             record = containers.read(instance, containers.current(instance, each.name))
             if record is not None:
                 used[each.service] = record.image_id
-        records.note_good(instance, stack.name, aim.written, stack.digest, used)
-    _forget(instance, stack, task)
+        kept = secrecy.concealed(instance, stack.name, aim.written, prints=True)
+        records.note_good(instance, stack.name, kept, stack.digest, used)
+    _forget(instance, stack)
 
 
 def _note(instance: Instance, aim: Aim, before: Optional[records.Record]) -> None:
     """Keep what is asked for, before the first change: a run that is interrupted leaves nobody's containers."""
     stack = aim.stack
+    kept = secrecy.concealed(instance, stack.name, aim.written, prints=True)
     records.write(instance, records.Record(
-        stack.name, aim.written, stack.digest, sorted({*stack.networks, *(before.networks if before else ())}),
+        stack.name, kept, stack.digest, sorted({*stack.networks, *(before.networks if before else ())}),
         sorted({*stack.volumes, *(before.volumes if before else ())}), timestamp(),
         aim.revision.revision if aim.revision is not None else None))
 
 
 def _write_files(stack: Stack) -> None:
-    """The files of secrets and configs, by their content."""
+    """The files of configs, by their content."""
     for path, file in stack.files.items():
         if os.path.lexists(path):
             continue
@@ -252,16 +260,19 @@ def _write_files(stack: Stack) -> None:
         os.rename(part, path)
 
 
-def _forget(instance: Instance, stack: Stack, task: Mapping[str, Any]) -> None:
-    """Drop files that no container mounts, names of images that no revision needs, and networks that are gone."""
+def _forget(instance: Instance, stack: Stack) -> None:
+    """Drop files that no container mounts, secrets and names of images that no revision needs, and networks that are gone."""
     record = records.read(instance, stack.name)
     past = records.history(instance, stack.name)
     _unpin(instance, stack.name, frozenset(each for good in past for each in good.images.values()))
+    options = [each.options for name in reality.members(instance, stack.name)
+               for each in [containers.read(instance, containers.current(instance, name))] if each is not None]
+    needed = {row["source"] for each in options for row in each.get("secrets") or ()}
+    needed.update(*(secrecy.kept(each.definition) for each in past), secrecy.kept(record.definition if record is not None else {}))
+    secrecy.forget(instance, stack.name, needed)
     folder = records.folder(instance, stack.name, "files")
     if os.path.isdir(folder):
-        mounted = {row["source"] for name in reality.members(instance, stack.name)
-                   for each in [containers.read(instance, containers.current(instance, name))] if each is not None
-                   for row in each.options.get("mounts") or ()}
+        mounted = {row["source"] for each in options for row in each.get("mounts") or ()}
         for name in os.listdir(folder):
             if os.path.join(folder, name) not in mounted:
                 os.unlink(os.path.join(folder, name))

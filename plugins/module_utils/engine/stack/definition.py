@@ -10,11 +10,13 @@ so that tools which look for these labels find them.
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+import os
+from typing import Any, Callable, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..errors import EngineError
 from ..network import publish
 from .kinds import COMPLETED, HEALTHY, STARTED, container_name
+from .secrecy import bytes_of
 
 STACK, SERVICE, REPLICA = "coracle.stack", "coracle.stack.service", "coracle.stack.replica"
 """The labels of what belongs to a stack."""
@@ -77,7 +79,7 @@ class Service(NamedTuple):
 
 
 class File(NamedTuple):
-    """What a secret or a config is to a container: a file of the host with an owner and a mode of its own.
+    """What a config is to a container: a file of the host with an owner and a mode of its own.
 
     Attributes:
         path: Below the stack's folder; named after the content, so that other content is another mount.
@@ -99,7 +101,8 @@ class Stack(NamedTuple):
         networks: By real name, the options of C(container_network).
         volumes: By real name.
         external: Kind and name of what must be there, and is nobody's business here.
-        files: Secrets and configs by path.
+        files: Configs by path.
+        secrets: By the name under which each is kept on the host.
         digest: Of the definition as it was written.
     """
 
@@ -109,6 +112,7 @@ class Stack(NamedTuple):
     volumes: Mapping[str, Dict[str, Any]]
     external: FrozenSet[Tuple[str, str]]
     files: Mapping[str, File]
+    secrets: Mapping[str, bytes]
     digest: str
 
     @property
@@ -132,19 +136,20 @@ def labels_of(stack: str, service: str, number: int) -> Dict[str, str]:
     return dict(zip((STACK, SERVICE, REPLICA) + _COMPOSE, values * 2))
 
 
-def expand(document: Mapping[str, Any], digest: str, folder: str, task: Mapping[str, Any]) -> Stack:
+def expand(document: Mapping[str, Any], digest: str, folder: str, place: Callable[[str, bytes], str], task: Mapping[str, Any]) -> Stack:
     """What a definition means.
 
     Args:
         document: As C(Kinds.read) returns it.
         folder: Where the stack keeps its files.
+        place: The name under which a secret is kept on the host, by its key and its content.
         task: The options of C(container_stack).
 
     Raises:
         EngineError: It refers to what it does not have, goes in a circle, or asks for the same thing twice; tells all of that.
     """
     faults: List[str] = []
-    building = _Building(document, folder, task, faults)
+    building = _Building(document, folder, place, task, faults)
     services = {name: building.service(name, row) for name, row in document["services"].items()}
     chosen = _chosen(services, task.get("services"), faults)
     services = {name: service for name, service in services.items() if name in chosen}
@@ -157,16 +162,19 @@ def expand(document: Mapping[str, Any], digest: str, folder: str, task: Mapping[
     used = {row["name"] for service in services.values() for each in service.containers for row in each.params["networks"] or ()}
     if task.get("services"):
         building.networks = {name: row for name, row in building.networks.items() if name in used}
-    return Stack(document["name"], services, building.networks, building.volumes, frozenset(building.external), building.files, digest)
+    return Stack(document["name"], services, building.networks, building.volumes, frozenset(building.external), building.files,
+                 building.secrets, digest)
 
 
 class _Building:
     """Collects what the services refer to."""
 
-    def __init__(self, document: Mapping[str, Any], folder: str, task: Mapping[str, Any], faults: List[str]) -> None:
+    def __init__(self, document: Mapping[str, Any], folder: str, place: Callable[[str, bytes], str], task: Mapping[str, Any],
+                 faults: List[str]) -> None:
         self.name: str = document["name"]
-        self.document, self.folder, self.task, self.faults = document, folder, task, faults
+        self.document, self.folder, self.place, self.task, self.faults = document, folder, place, task, faults
         self.files: Dict[str, File] = {}
+        self.secrets: Dict[str, bytes] = {}
         self.external = {(kind, real_name(self.name, key, row)) for kind, part in (("network", "networks"), ("volume", "volumes"))
                          for key, row in document[part].items() if row["external"]}
         self.networks: Dict[str, Dict[str, Any]] = {}
@@ -231,8 +239,8 @@ class _Building:
 
     def _params(self, name: str, row: Mapping[str, Any], path: str, update: Policy) -> Dict[str, Any]:
         task = self.task
-        params = dict(row["container"], state="started", secrets=None, detach=True, recreate=task["recreate"], force=task["force"],
-                      keep_volumes=task["keep_volumes"], healthy_wait_timeout=task["wait_timeout"],
+        params = dict(row["container"], state="started", secrets=self._secrets(row, path), detach=True, recreate=task["recreate"],
+                      force=task["force"], keep_volumes=task["keep_volumes"], healthy_wait_timeout=task["wait_timeout"],
                       update_order=None if update.order == "stop_first" and not row["container"]["healthcheck"] else update.order)
         if task["pull"] and "pull" not in row["said"]:
             params["pull"] = task["pull"]
@@ -274,43 +282,75 @@ class _Building:
         return [dict(row, source=self._real("volumes", row["source"], path)) if row["type"] == "volume" and row["source"] else dict(row)
                 for row in rows]
 
-    def _files(self, row: Mapping[str, Any], path: str) -> List[Dict[str, Any]]:
-        """The mounts of secrets and configs."""
+    def _secrets(self, row: Mapping[str, Any], path: str) -> Optional[List[Dict[str, Any]]]:
+        """The secrets of a service, by the names under which they are kept on the host."""
         found = []
-        for part, default in (("secrets", "/run/secrets/%s"), ("configs", "/%s")):
-            for at, each in enumerate(row[part] or ()):
-                source = self.document[part].get(each["source"])
-                where = "%s.%s[%d]" % (path, part, at)
-                if source is None:
-                    self.faults.append("%s: there is no '%s' in definition.%s" % (where, each["source"], part))
+        for at, each in enumerate(row["secrets"] or ()):
+            key, where = each["source"], "%s.secrets[%d]" % (path, at)
+            source = self._source("secrets", key, where)
+            if source is None:
+                continue
+            if source["external"]:
+                name = str(source["name"] or key)
+                self.external.add(("secret", name))
+            else:
+                content = self._content(source, key, where)
+                if content is None:
                     continue
-                target = each["target"] or default % each["source"]
-                target = target if target.startswith("/") else default % target
-                file = self._file(source, each, where)
-                if file is not None:
-                    self.files[file.path] = file
-                    found.append({"type": "bind", "source": file.path, "target": target, "read_only": True,
-                                  "options": None, "size": None, "mode": None, "propagation": None, "no_copy": False,
-                                  "create_host_path": False})
+                name = self.place(key, content)
+                self.secrets[name] = content
+            found.append(dict(each, source=name, target=each["target"] or key))
+        return found or None
+
+    def _files(self, row: Mapping[str, Any], path: str) -> List[Dict[str, Any]]:
+        """The mounts of configs."""
+        found = []
+        for at, each in enumerate(row["configs"] or ()):
+            where = "%s.configs[%d]" % (path, at)
+            source = self._source("configs", each["source"], where)
+            if source is None:
+                continue
+            target = each["target"] or each["source"]
+            file = self._file(source, each, where)
+            if file is not None:
+                self.files[file.path] = file
+                found.append({"type": "bind", "source": file.path, "target": os.path.join("/", target), "read_only": True,
+                              "options": None, "size": None, "mode": None, "propagation": None, "no_copy": False,
+                              "create_host_path": False})
         return found
 
-    def _file(self, source: Mapping[str, Any], use: Mapping[str, Any], where: str) -> Optional[File]:
+    def _source(self, part: str, key: str, where: str) -> Optional[Mapping[str, Any]]:
+        """What the definition says of a secret or config."""
+        source: Optional[Mapping[str, Any]] = self.document[part].get(key)
+        if source is None:
+            self.faults.append("%s: there is no '%s' in definition.%s" % (where, key, part))
+        return source
+
+    def _content(self, source: Mapping[str, Any], key: str, where: str) -> Optional[bytes]:
         content, path = source["content"], source["file"]
         if (content is None) == (path is None):
             self.faults.append("%s: '%s' %s" % (
-                where, use["source"], "says neither 'content' nor 'file'" if path is None else "says both 'content' and 'file'"))
+                where, key, "says neither 'content' nor 'file'" if path is None else "says both 'content' and 'file'"))
             return None
-        if path is not None:
-            try:
-                with open(path, "rb") as stream:
-                    data = stream.read()
-            except OSError as error:
-                self.faults.append("%s: cannot read the file %s: %s" % (where, path, error.strerror))
-                return None
-        else:
-            data = str(content).encode("utf-8", "surrogateescape")
+        if path is None:
+            return bytes_of(content)
+        try:
+            with open(path, "rb") as stream:
+                return stream.read()
+        except OSError as error:
+            self.faults.append("%s: cannot read the file %s: %s" % (where, path, error.strerror))
+            return None
+
+    def _file(self, source: Mapping[str, Any], use: Mapping[str, Any], where: str) -> Optional[File]:
+        if source["external"]:
+            self.faults.append("%s: the config '%s' is external, and a host keeps none by itself. Say its 'content' or 'file'" % (
+                where, use["source"]))
+            return None
+        data = self._content(source, use["source"], where)
+        if data is None:
+            return None
         digest = hashlib.sha256(b"%d:%d:%o:" % (use["uid"], use["gid"], use["mode"]) + data).hexdigest()
-        return File("%s/files/%s" % (self.folder, digest[:32]), content, path, use["uid"], use["gid"], use["mode"])
+        return File("%s/files/%s" % (self.folder, digest[:32]), source["content"], source["file"], use["uid"], use["gid"], use["mode"])
 
 
 def _policy(row: Optional[Mapping[str, Any]]) -> Policy:

@@ -11,6 +11,7 @@ from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Se
 from ..container import desired as wanted
 from ..container import health, observe as looking
 from ..container import records as containers
+from ..container import secret_files
 from ..container.desired import Desired
 from ..container.observe import Observed
 from ..errors import Conflict, EngineError, NotFound
@@ -178,6 +179,8 @@ def _shared(instance: Instance, stack: Stack, kinds: Kinds, faults: List[str]) -
     for kind, name in sorted(stack.external):
         if kind == "network" and networks.load(instance, name) is None:
             faults.append("the network '%s' is external, and there is none. Make it with coracle.containers.container_network" % name)
+        if kind == "secret" and secret_files.read(instance, name) is None:
+            faults.append("the secret '%s' is external, and there is none. Make it with coracle.containers.container_secret" % name)
         if kind == "volume" and volume_records.load(instance, name) is None:
             faults.append("the volume '%s' is external, and there is none. Make it with coracle.containers.container_volume" % name)
     users = volume_records.users(instance) if stack.volumes else {}
@@ -215,7 +218,9 @@ def _container(instance: Instance, stack: Stack, kinds: Kinds, found: Mapping[Im
         return Seen(container, plain, looking.observe(instance, plain), blocked="its image is to be made"), ""
     try:
         desired = wanted.resolve(instance, container.params, finding._replace(offer=None),
-                                 frozenset(stack.files) | {each.name for each in stack.containers})
+                                 frozenset(stack.files) | {each.name for each in stack.containers}
+                                 | {secret_files.promise(each) for each in stack.secrets}
+                                 | {secret_files.promise(name) for kind, name in stack.external if kind == "secret"})
         observed = looking.observe(instance, desired)
     except EngineError as error:
         if isinstance(error, (NotFound, Conflict)) and any(need.implied for need in stack.services[container.service].needs.values()):

@@ -5,7 +5,7 @@
 
     STATE/stacks/NAME/stack.json      what was last asked for, and what belongs to it
     STATE/stacks/NAME/good/NUMBER.json  definitions that were reached, the highest number last; the last ten
-    STATE/stacks/NAME/files/DIGEST    the content of secrets and configs, as containers mount it
+    STATE/stacks/NAME/files/DIGEST    the content of configs, as containers mount it
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Record(NamedTuple):
     """What was last asked for.
 
     Attributes:
-        definition: As it was written; it may hold secrets.
+        definition: As it was written, with the names of its secrets in the place of their contents.
         digest: Of it.
         networks, volumes: By real name, those that the stack has made, though it may declare them no more.
         at: When, RFC 3339.
@@ -102,13 +102,19 @@ def note_good(instance: Instance, name: str, definition: Dict[str, Any], digest:
     """Keep a definition as reached; its number. The same again is no new one."""
     past = history(instance, name)
     if past and past[-1].digest == digest and past[-1].images == images:
+        if past[-1].definition != definition:  # its secrets are in memory again, after a reboot
+            _write_good(instance, name, past[-1]._replace(definition=definition))
         return past[-1].revision
     good = Good(past[-1].revision + 1 if past else 1, definition, digest, images, timestamp())
     files.make_folder(folder(instance, name, "good"))
-    files.write_json(folder(instance, name, "good", "%d.json" % good.revision), good._asdict())
+    _write_good(instance, name, good)
     for each in past[:max(0, len(past) + 1 - KEPT)]:
         files.remove(folder(instance, name, "good", "%d.json" % each.revision))
     return good.revision
+
+
+def _write_good(instance: Instance, name: str, good: Good) -> None:
+    files.write_json(folder(instance, name, "good", "%d.json" % good.revision), good._asdict())
 
 
 def remove(instance: Instance, name: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 from ..errors import EngineError, InvalidValue, NotFound
 from ..instance import Instance
 from ..plan import Change, Difference, Plan
-from . import converging, planning, reality, records, saved
+from . import converging, planning, reality, records, saved, secrecy
 from .definition import Stack
 from .kinds import Kinds
 from .planning import Operation
@@ -74,8 +74,8 @@ def resolve(instance: Instance, params: Mapping[str, Any]) -> Desired:
         if params["definition"] is not None:
             raise InvalidValue("definition", "...", "does not go with the state 'rolled_back', which has its own", "Leave it out")
         good = converging.earlier(instance, name, params["revision"])
-        return plain._replace(revision=good, written=good.definition,
-                              stack=converging.stack_of(instance, kinds, good.definition, params, name))
+        written = secrecy.revealed(instance, name, good.definition)
+        return plain._replace(revision=good, written=written, stack=converging.stack_of(instance, kinds, written, params, name))
     written = params["definition"]
     if state == "stopped" or state == "absent":
         return plain._replace(written=written)
@@ -83,7 +83,7 @@ def resolve(instance: Instance, params: Mapping[str, Any]) -> Desired:
         record = records.read(instance, name)
         if record is None:
             raise NotFound("there is no stack '%s'" % name, "Say its 'definition', or where its files are with 'project_src'")
-        written = record.definition
+        written = secrecy.revealed(instance, name, record.definition)
     return plain._replace(written=written, stack=converging.stack_of(instance, kinds, written, params, name))
 
 
