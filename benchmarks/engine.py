@@ -5,24 +5,32 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
 from typing import Dict, List
 
+import collection
 from bundles import Bundle, config
 from hosts import MANAGED_PYTHON, Host
 
+WARM = Path(__file__).resolve().parent / "warm.py"
 INSTALLER = Path(__file__).resolve().parent.parent / "scripts" / "install_runtime.py"
 
 
 def measure(host: Host, rounds: int) -> Dict[str, List[float]]:
-    """Seconds for create, start, wait and delete, by runtime, taken in turn in the host."""
+    """Seconds for create, start, wait and delete, by runtime, taken in turn in the host: see C(warm.py)."""
     bundle = Bundle(host.folder / "bundle")
     document = config(args=["/bin/true"])
     document["linux"]["cgroupsPath"] = host.cgroup_root + "/runtime"
     bundle.write(document)
-    times: Dict[str, List[float]] = host.call(_compare, bundle, _programs(host), rounds)
+    given = _programs(host)
+    programs = {"coracle run": given["coracle"], "crun": given["crun"], "runc": given["runc"]}
+    done = host.run([MANAGED_PYTHON, "-IS", WARM, json.dumps({
+        "collections": str(collection.collections_path()), "bundle": str(bundle.folder), "state": bundle.state(), "rounds": rounds,
+        "programs": {name: str(path) for name, path in programs.items()}})])
+    times: Dict[str, List[float]] = json.loads(done.stdout)
     return times
 
 
@@ -75,66 +83,3 @@ def _compare_exec(programs: Dict[str, Path], rounds: int) -> Dict[str, List[floa
             if number:
                 seconds.append(time.perf_counter() - began)
     return times
-
-
-def _compare(bundle: Bundle, given: Dict[str, Path], rounds: int) -> Dict[str, List[float]]:
-    times: Dict[str, List[float]] = {"coracle": [], "coracle run": [], "crun": [], "runc": [], "floor": []}
-    programs = {"coracle run": given["coracle"], "crun": given["crun"], "runc": given["runc"]}
-    for number in range(rounds + 1):
-        for name, seconds in times.items():
-            began = time.perf_counter()
-            if name == "coracle":
-                _ours(bundle)
-            elif name == "floor":
-                _floor(str(bundle.root))
-            else:
-                _command(programs[name], bundle.folder)
-            if number:  # the first round only warms up
-                seconds.append(time.perf_counter() - began)
-    return times
-
-
-def _ours(bundle: Bundle) -> None:
-    from ansible_collections.coracle.containers.plugins.module_utils.engine.runtime import create, delete
-    made = create.create(str(bundle.folder), bundle.state(), wait=False)
-    os.close(made.pidfd)
-    _pid, status = os.waitpid(made.pid, 0)
-    delete.delete(bundle.state())
-    if status:
-        raise RuntimeError("the program ended with wait status %d" % status)
-
-
-def _command(program: Path, bundle: Path) -> None:
-    name = program.name
-    pid = os.posix_spawn(program, [name, "--root", _root(program), "run", "--bundle", str(bundle), "bench"], os.environ)
-    _pid, status = os.waitpid(pid, 0)
-    if status:
-        raise RuntimeError("%s ended with wait status %d" % (name, status))
-
-
-def _floor(root: str) -> None:
-    """The system calls without which there is no such container: its namespaces, its mounts, its root, its program."""
-    from ansible_collections.coracle.containers.plugins.module_utils.engine.kernel import clone, mounts, namespaces
-    flags = 0
-    for kind in ("pid", "network", "ipc", "uts", "mount", "cgroup"):
-        flags |= namespaces.FLAGS[kind]
-    made = clone.clone(flags)
-    if made.pid == 0:
-        try:
-            mounts.make_private("/")
-            mounts.bind(root, root)
-            os.chdir(root)
-            for kind, target in (("proc", "proc"), ("tmpfs", "dev"), ("sysfs", "sys")):
-                mounts.mount(kind, target, kind)
-            for kind in ("devpts", "mqueue"):
-                os.mkdir("dev/" + kind)
-                mounts.mount(kind, "dev/" + kind, kind)
-            mounts.pivot_root(".", ".")
-            mounts.unmount(".", mounts.MNT_DETACH)
-            os.execve("/bin/true", ["true"], {})
-        finally:
-            os._exit(127)
-    os.close(made.pidfd)
-    _pid, status = os.waitpid(made.pid, 0)
-    if status:
-        raise RuntimeError("the bare container ended with wait status %d" % status)

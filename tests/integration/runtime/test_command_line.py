@@ -89,6 +89,9 @@ def test_the_life_of_a_container_verb_by_verb(coracle: Run, bundle: Bundle, tmp_
     coracle("update", "-r", "-", "c", input=json.dumps({"cpu": {"shares": 512}}))
     told = json.loads(coracle("events", "--stats", "c").stdout)
     assert told["data"]["memory"]["usage"]["limit"] == 64 << 20 and told["data"]["pids"]["limit"] == 50
+    assert told["data"]["memory"]["raw"]["pgfault"] > 0
+    if os.path.exists("/sys/fs/cgroup/cgroup.controllers") and os.path.exists("/proc/pressure"):
+        assert {"avg10", "avg60", "avg300", "total"} == set(told["data"]["cpu"]["psi"]["some"])
     assert "is running" in coracle("delete", "c", check=False).stderr
     assert coracle("kill", "c", "NONSENSE", check=False).returncode == 1
     coracle("kill", "c", "SIGTERM")
@@ -97,6 +100,45 @@ def test_the_life_of_a_container_verb_by_verb(coracle: Run, bundle: Bundle, tmp_
     coracle("delete", "c")
     assert "does not exist" in coracle("state", "c", check=False).stderr
     validate(state, "state-schema.json")
+
+
+def test_start_waits_for_a_container_that_is_being_created(coracle: Run, bundle: Bundle, shared_host: Host, program: Path) -> None:
+    made = document(bundle, args=["sh", "-c", "echo $MARK"])
+    waits = "until [ -e %s/go ]; do sleep 0.02; done" % bundle.folder
+    made["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", waits]}]}
+    bundle.write(made)
+    creator = shared_host.start([program, "--root", bundle.folder / "oci", "create", "-b", bundle.folder, "c"])
+    until(lambda: '"creating"' in coracle("state", "c", check=False).stdout)
+    starter = shared_host.start([program, "--root", bundle.folder / "oci", "start", "c"])
+    (bundle.folder / "go").touch()
+    assert (creator.wait(), starter.wait()) == (0, 0)
+    until(lambda: json.loads(coracle("state", "c").stdout)["status"] == "stopped")
+    coracle("delete", "c")
+
+
+def test_containers_chosen_by_an_expression(coracle: Run, bundle: Bundle) -> None:
+    for name in ("web-1", "web-2", "other"):
+        made = document(bundle, args=["sleep", "1000"])
+        made["linux"]["cgroupsPath"] += "/" + name
+        bundle.write(made)
+        coracle("run", "-d", "-b", bundle.folder, name, stays=True)
+    coracle("kill", "--regex", "^web-", "KILL")
+    until(lambda: json.loads(coracle("state", "web-2").stdout)["status"] == "stopped")
+    coracle("delete", "--regex", "web-.")
+    assert coracle("list", "-q").stdout == "other\n"
+    assert "--regex" in coracle("delete", "--regex", "(", check=False).stderr
+    coracle("delete", "--force", "--regex", ".")
+
+
+def test_called_as_runc_it_is_nothing_else(bundle: Bundle, shared_host: Host, program: Path) -> None:
+    link = bundle.folder / "runc"
+    link.symlink_to(program)
+    assert shared_host.run([link, "-h"]).stdout.splitlines()[1].startswith("   runc - Open Container Initiative runtime")
+    assert shared_host.run([link, "events", "-h"]).stdout.splitlines()[1].startswith("   runc events")
+    assert shared_host.run([link, "--version"]).stdout.startswith("runc version ")
+    assert "No help topic for 'foo'" in shared_host.run([link, "foo", "-h"], check=False).stderr
+    assert "does not exist" in shared_host.run([program, "events", "--stats", "nothing"], check=False).stderr
+    assert "invalid character `/` in the ID" in shared_host.run([link, "state", "a/b"], check=False).stderr
 
 
 def test_exec_with_a_process_file(coracle: Run, bundle: Bundle, tmp_path: Path) -> None:

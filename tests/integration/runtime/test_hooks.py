@@ -42,6 +42,22 @@ def test_hooks_run_in_their_order_and_namespaces(lab: Lab, tmp_path: Path) -> No
     assert inner.startswith("startContainer inside ") and '"status": "created"' in inner
 
 
+def test_a_hook_without_an_environment_has_the_callers(lab: Lab, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+
+    def scenario(bundle: Bundle) -> Any:
+        os.environ["MARK"] = "caller"
+        document = config(args=["true"], env=["PATH=/bin", "MARK=program"])
+        for kind, target in (("createRuntime", str(log)), ("createContainer", str(log)), ("startContainer", "/tmp/log")):
+            document.setdefault("hooks", {})[kind] = [
+                {"path": "/bin/sh", "args": ["sh", "-c", "echo %s $MARK >> %s" % (kind, target)]},
+                {"path": "/bin/sh", "args": ["sh", "-c", "echo %s $MARK >> %s" % (kind, target)], "env": []}]
+        bundle.run(document)
+        return log.read_text(encoding="ascii") + (bundle.root / "tmp" / "log").read_text(encoding="ascii")
+    assert lab(scenario).splitlines() == ["createRuntime caller", "createRuntime", "createContainer caller", "createContainer",
+                                          "startContainer program", "startContainer"]
+
+
 @pytest.mark.parametrize("kind", ["prestart", "createRuntime", "createContainer", "startContainer"])
 def test_a_hook_that_fails_or_hangs_ends_the_container(lab: Lab, kind: str) -> None:
     def scenario(bundle: Bundle) -> None:

@@ -10,6 +10,7 @@ The form is: first a rule for everything, then exceptions, sorted. v1 can hold j
 from __future__ import annotations
 
 import errno
+import functools
 import os
 from typing import Dict, List, Optional, Sequence, Set, Tuple
 
@@ -31,6 +32,11 @@ def canonical(rules: Sequence[DeviceRule]) -> Tuple[DeviceRule, ...]:
 
     Rules that take a part out of a wider exception keep their order, since no sorted list says the same.
     """
+    return _canonical(tuple(rules))
+
+
+@functools.lru_cache(maxsize=32)  # most containers have the same
+def _canonical(rules: Tuple[DeviceRule, ...]) -> Tuple[DeviceRule, ...]:
     base = NOTHING
     rest: List[DeviceRule] = []
     for rule in rules:

@@ -109,6 +109,12 @@ def _memory(hierarchies: Hierarchies, path: str) -> Dict[str, Any]:
     return found
 
 
+def memory_stat(path: str) -> Dict[str, int]:
+    """The kernel's own counters of memory.stat, by their names in cgroups(7) v1 or v2."""
+    version, at = _at(discover(), "memory", path)
+    return cgroupfs.pairs(at + "/memory.stat") if version else {}
+
+
 def _pids(hierarchies: Hierarchies, path: str) -> Dict[str, Any]:
     version, at = _at(hierarchies, "pids", path)
     if not version:

@@ -10,6 +10,7 @@ milliseconds.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Dict, List, Tuple
 
@@ -38,6 +39,8 @@ VERBS: Dict[str, Tuple[str, str, str]] = {
     "unit": ("boot", "unit", "start|stop NAME: be what a container's unit of systemd runs"),
     "keeper": ("containers", "keeper", "be the keeper (started by the engine itself)"),
 }
+_RUNTIMES = ("runc", "crun")
+"""Called by one of these names, it is that runtime's command line and nothing else."""
 _ROOTS = ("--state-root", "--run-root", "--cgroup-root")
 
 
@@ -45,8 +48,13 @@ def main(arguments: List[str]) -> int:
     """Run the command; C(arguments) are those after its name."""
     roots = {"--state-root": STATE_ROOT, "--run-root": RUN_ROOT, "--cgroup-root": CGROUP_ROOT}
     rest = list(arguments)
+    if os.path.basename(sys.argv[0]) in _RUNTIMES:
+        from . import oci  # pylint: disable=import-outside-toplevel
+        return oci.main(rest or ["--help"])
     runtime = rest[:1] == ["ps"] and rest[1:] not in ([], ["--json"]) \
-        or rest[:1] == ["start"] and rest[1:] != ["--all"]  # with a name it is about one of the runtime's
+        or rest[:1] == ["start"] and rest[1:] != ["--all"] \
+        or rest[:1] == ["events"] and any(word.lstrip("-").partition("=")[0] in ("stats", "interval") for word in rest[1:])
+    # With a name, or an option that only the runtime's has, it is about one of the runtime's.
     if rest and (runtime or rest[0] not in VERBS) and rest[0].partition("=")[0] not in _ROOTS:
         from . import oci  # pylint: disable=import-outside-toplevel
         if oci.is_ours(rest):
@@ -65,7 +73,7 @@ def main(arguments: List[str]) -> int:
         from . import oci  # pylint: disable=import-outside-toplevel
         return oci.main(rest, roots["--run-root"])
     if rest[0] not in VERBS:
-        return complain("there is no verb '%s'; 'coracle help' lists them" % rest[0])
+        return complain("No help topic for '%s': there is no such verb; 'coracle help' lists them" % rest[0])
     place, function, _help = VERBS[rest[0]]
     try:
         step = getattr(getattr(__import__(__package__, fromlist=[place]), place), function)

@@ -30,8 +30,8 @@ VERBS: Dict[str, Tuple[str, str, str]] = {
     "start": ("oci_life", "ID", "start a created container"),
     "run": ("oci_life", "[--detach] [--keep] [options of create] ID", "make and start a container, and wait for its end"),
     "state": ("oci_info", "ID", "print a container's state as JSON"),
-    "kill": ("oci_life", "[--all] ID [SIGNAL]", "send a signal to a container"),
-    "delete": ("oci_life", "[--force] ID", "remove a container that has ended"),
+    "kill": ("oci_life", "[--all] [--regex] ID [SIGNAL]", "send a signal to a container"),
+    "delete": ("oci_life", "[--force] [--regex] ID...", "remove a container that has ended"),
     "exec": ("oci_exec", "[--process FILE] [--tty] [--interactive] [--console-socket PATH] [--detach] [--pid-file FILE] [--user UID[:GID]]"
              " [--additional-gids GID] [--cwd DIR] [--env NAME=VALUE] [--cap CAP] [--apparmor PROFILE] [--process-label LABEL]"
              " [--no-new-privs] [--preserve-fds N] [--cgroup [CONTROLLERS:]PATH] [--ignore-paused] ID COMMAND [ARGUMENT...]",
@@ -40,7 +40,7 @@ VERBS: Dict[str, Tuple[str, str, str]] = {
     "ps": ("oci_info", "[--format table|json] ID [options of ps]", "list a container's processes"),
     "pause": ("oci_control", "ID", "stop all processes of a container where they are"),
     "resume": ("oci_control", "ID", "let them go on"),
-    "update": ("oci_control", "[--resources FILE] [--memory N] [--memory-reservation N] [--memory-swap N] [--cpu-shares N]"
+    "update": ("oci_control", "[--resources FILE] [--memory N] [--memory-reservation N] [--memory-swap N] [--cpu-share N]"
                " [--cpu-quota N] [--cpu-period N] [--cpu-burst N] [--cpu-idle N] [--cpuset-cpus LIST] [--cpuset-mems LIST]"
                " [--pids-limit N] [--blkio-weight N] ID", "change limits of a container's resources"),
     "events": ("oci_control", "[--stats] [--interval DURATION] ID", "print what a container uses, and that its memory was short"),
@@ -76,8 +76,8 @@ class Log(NamedTuple):
             return
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         if self.format == "json":
-            from ..store import documents  # pylint: disable=import-outside-toplevel
-            line = documents.encode({"level": level, "msg": text, "time": now}) + "\n"
+            import json  # pylint: disable=import-outside-toplevel
+            line = json.dumps({"level": level, "msg": text, "time": now}, separators=(",", ":")) + "\n"
         else:
             line = 'time="%s" level=%s msg="%s"\n' % (
                 now, level, text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n"))
@@ -123,9 +123,10 @@ class Context(NamedTuple):
         Raises:
             EngineError: This is no name for one.
         """
-        if not name or name in (".", "..") or len(name) > 1024 or \
-                not all(each.isalnum() and each.isascii() or each in "_+-." for each in name):
-            raise EngineError("invalid container id %r" % name, "Use letters, digits and _ + - .")
+        wrong = [each for each in name if not (each.isalnum() and each.isascii() or each in "_+-.")]
+        if wrong or name in ("", ".", "..") or len(name) > 1024:
+            because = "invalid character `%s` in the ID " % wrong[0] if wrong else ""
+            raise EngineError("invalid container ID format: %s'%s'" % (because, name[:1024]), "Use letters, digits and _ + - .")
         return os.path.join(self.root, name)
 
 

@@ -152,15 +152,22 @@ def statistics(cgroup: str) -> Dict[str, Any]:
     """What a cgroup has used, in the form in which runc prints it."""
     used, held = usage.usage(cgroup), group.read(cgroup)
     cpu, memory, pids = used["cpu"], used["memory"], used["pids"]
-    return {
+    told: Dict[str, Any] = {
         "cpu": {"usage": {"total": cpu["usage_ns"] or 0, "kernel": cpu["system_ns"] or 0, "user": cpu["user_ns"] or 0},
                 "throttling": {"periods": cpu["periods"] or 0, "throttledPeriods": cpu["throttled_periods"] or 0,
                                "throttledTime": cpu["throttled_ns"] or 0}},
-        "memory": {"usage": {"limit": _endless(held.memory_max), "usage": memory["current"] or 0, "max": memory["peak"] or 0},
-                   "cache": memory["file"] or 0, "raw": {}},
+        "memory": {"usage": {"limit": _endless(held.memory_max), "usage": memory["current"] or 0, "max": memory["peak"] or 0,
+                             "failcnt": memory["events"]["max"] or 0},
+                   "kernel": {"usage": memory["kernel"] or 0}, "swap": {"usage": memory["swap_current"] or 0},
+                   "cache": memory["file"] or 0, "raw": usage.memory_stat(cgroup)},
         "pids": {"current": pids["current"] or 0, "limit": max(0, held.pids_max or 0)},
         "blkio": _block(used["io"]), "hugetlb": {}, "intel_rdt": {}, "network_interfaces": None,
     }
+    for member, kind in (("cpu", "cpu"), ("memory", "memory"), ("blkio", "io")):
+        if used["pressure"][kind]:
+            told[member]["psi"] = {which: {"total" if key == "total_us" else key: value for key, value in row.items()}
+                                   for which, row in used["pressure"][kind].items()}
+    return told
 
 
 def _endless(value: Any) -> int:

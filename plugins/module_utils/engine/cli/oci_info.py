@@ -118,7 +118,7 @@ def example(rootless: bool) -> Dict[str, Any]:
     few = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]
     quiet = ["nosuid", "noexec", "nodev"]
     config: Dict[str, Any] = {
-        "ociVersion": "1.0.2",
+        "ociVersion": VERSION,
         "process": {
             "terminal": True, "user": {"uid": 0, "gid": 0}, "args": ["sh"],
             "env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm"], "cwd": "/",

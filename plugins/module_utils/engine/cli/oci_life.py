@@ -23,6 +23,7 @@ from .oci import Context, filters, one
 _CREATE = (Flag(("bundle", "b"), default="."), Flag(("console-socket",)), Flag(("pid-file",)), Flag(("pidfd-socket",)),
            Flag(("preserve-fds",), "number", 0), Flag(("no-pivot",), "flag"), Flag(("no-new-keyring",), "flag"),
            Flag(("config", "f"), default="config.json"))
+_REGEX = Flag(("regex", "r"), "flag")
 _RUN = _CREATE + (Flag(("detach", "d"), "flag"), Flag(("keep",), "flag"), Flag(("no-subreaper",), "flag"))
 
 
@@ -169,13 +170,29 @@ def cgroup_of(context: Context, name: str, path: str) -> str:
 
 def kill(context: Context, arguments: List[str]) -> int:
     """coracle kill."""
-    parsed = parse(arguments, (Flag(("all", "a"), "flag"),), "kill")
+    parsed = parse(arguments, (Flag(("all", "a"), "flag"), _REGEX), "kill")
     words = parsed.words
     if len(words) not in (1, 2):
         raise EngineError("kill: an id and a signal are needed")
-    kill_verb.kill(context.state_dir(words[0]), signal_number(words[1] if len(words) > 1 else "SIGTERM"),
-                   parsed.options["all"])
+    number = signal_number(words[1] if len(words) > 1 else "SIGTERM")
+    for name in _matching(context, words[:1]) if parsed.options["regex"] else words[:1]:
+        kill_verb.kill(context.state_dir(name), number, parsed.options["all"])
     return 0
+
+
+def _matching(context: Context, patterns: List[str]) -> List[str]:
+    """The containers whose names match one of the patterns, as crun's C(--regex) chooses them.
+
+    Raises:
+        EngineError: A pattern is none.
+    """
+    import re  # pylint: disable=import-outside-toplevel
+    try:
+        wanted = [re.compile(each) for each in patterns]
+    except re.error as error:
+        raise EngineError("--regex: %r: %s" % (patterns, error)) from error
+    names = sorted(os.listdir(context.root)) if os.path.isdir(context.root) else []
+    return [name for name in names if any(each.search(name) for each in wanted)]
 
 
 def signal_number(text: str) -> int:
@@ -198,11 +215,11 @@ def signal_number(text: str) -> int:
 
 def delete(context: Context, arguments: List[str]) -> int:
     """coracle delete."""
-    parsed = parse(arguments, (Flag(("force", "f"), "flag"),), "delete")
+    parsed = parse(arguments, (Flag(("force", "f"), "flag"), _REGEX), "delete")
     words, force = parsed.words, parsed.options["force"]
     if not words:
         raise EngineError("delete: an id is needed")
-    for name in words:
+    for name in _matching(context, words) if parsed.options["regex"] else words:
         try:
             for warning in delete_verb.delete(context.state_dir(name), force):
                 context.log.write("warning", warning)

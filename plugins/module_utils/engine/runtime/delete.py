@@ -14,6 +14,8 @@ from ..store import files
 from . import hooks, record, spec
 
 _SIGKILL = 9
+_SOON = 2.0
+"""Seconds within which a process that is killed ends if nothing holds it."""
 _OWN = (record.START_FIFO, record.RESULT_FIFO, record.CONFIG, record.FILE)
 _HALF_MADE = (record.DEVICE, *(files.TEMPORARY + name for name in _OWN))
 """What the names of files begin with that a creator leaves which is killed."""
@@ -73,11 +75,22 @@ def _end(kept: record.Record, timeout: float) -> None:
             from ..cgroup import group  # pylint: disable=import-outside-toplevel
             if group.frozen(kept.cgroup):
                 group.thaw(kept.cgroup)  # on v1 a frozen process cannot die
+            if not processes.wait(pidfd, min(timeout, _SOON)):
+                _call_home(kept)
         if not processes.wait(pidfd, timeout):
             raise Conflict("process %d of container '%s' does not end" % (kept.pid, kept.id),
                            "It waits in the kernel (state D); look for a disk or network mount that hangs")
     finally:
         os.close(pidfd)
+
+
+def _call_home(kept: record.Record) -> None:
+    """Take the first process back from a group into which somebody has moved it, which may be frozen."""
+    from ..cgroup import entry  # pylint: disable=import-outside-toplevel
+    try:
+        entry.attach(kept.cgroup, kept.pid)
+    except EngineError:
+        pass  # it has ended, or the group has
 
 
 def _poststop(state_dir: str, kept: record.Record) -> List[str]:

@@ -38,7 +38,7 @@ def run_all(kind: str, wanted: Sequence[Dict[str, Any]], state: bytes, inside: b
         kind: As in config.json, for errors.
         state: The container's state as JSON.
         inside: Whether the root has changed already.
-        environment: Of a hook that says nothing of its own; nothing by default.
+        environment: Of a hook that says nothing of its own; by default the caller's, as runc's and crun's hooks have it.
 
     Raises:
         HookFailed: The first that fails; the rest are not run.
@@ -72,8 +72,10 @@ def run(label: str, hook: Dict[str, Any], state: bytes, inside: bool = False,
     """
     path = hook["path"]
     arguments = [os.fsencode(each) for each in hook.get("args") or [path]]
-    if environment is None or hook.get("env") is not None:
-        environment = _environment(hook.get("env") or ())
+    if hook.get("env") is not None:
+        environment = _environment(hook["env"])
+    elif environment is None:
+        environment = dict(os.environb)
     stdin, feed = os.pipe2(os.O_CLOEXEC)
     said, stderr = os.pipe2(os.O_CLOEXEC)
     sink = os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from typing import List
 
 from ..errors import Conflict
@@ -15,6 +16,8 @@ from . import delete, hooks, record, report, spec
 
 _STRICT = 3
 """The minor version from which on a poststart hook must not fail."""
+_PATIENCE = 10.0
+"""Seconds to wait for a container that another process is about to have made."""
 
 
 def start(state_dir: str) -> List[str]:
@@ -28,7 +31,11 @@ def start(state_dir: str) -> List[str]:
         Failure, HookFailed: A startContainer or poststart hook failed; the container is gone.
     """
     kept = record.load(state_dir)
-    now = record.status(state_dir, kept)
+    now, until = record.status(state_dir, kept), time.monotonic() + _PATIENCE
+    while now == "creating" and time.monotonic() < until:
+        time.sleep(0.01)
+        kept = record.load(state_dir)
+        now = record.status(state_dir, kept)
     if now != "created":
         raise Conflict("cannot start container '%s': it is %s" % (kept.id, now), "Only one that is created can be started")
     result_path = os.path.join(state_dir, record.RESULT_FIFO)
