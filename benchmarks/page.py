@@ -45,8 +45,9 @@ def render(figures: Dict[str, Any]) -> str:
                   *("- " + note for note in figures["surprises"]), ""]
     return "\n".join(parts + [
         "## The runtime alone\n",
-        "Create, start, wait for and delete a container of /bin/true from the same bundle, in milliseconds: one after the other, all "
-        "sides in turn; the last column counts the rounds. Load average %.1f before, %.1f after.\n" % tuple(figures["load beside the runtimes"]),
+        "Create, start, wait for and delete a container of /bin/true from the same bundle, in milliseconds: one after the other, all",
+        "sides in turn; the last column counts the rounds. Load average %.1f before, %.1f after.\n"
+        % tuple(figures.get("load beside the runtimes") or (machine["load_before"], machine["load_after"])),
         _runtimes(summary["runtime"], figures["seconds"]["runtime"]),
         *_exec(summary.get("exec")),
         *_hardening(summary.get("hardened")),
