@@ -6,11 +6,18 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
-from typing import List, Union
+from typing import Iterator, List, Union
 
+from ansible_collections.coracle.containers.plugins.module_utils.engine.container import units
+from ansible_collections.coracle.containers.plugins.module_utils.engine.host import reset
+from ansible_collections.coracle.containers.plugins.module_utils.engine.instance import Instance
+
+from containers import add_image
 from hosts import Host
 from payloads import Payloads
+from waiting import until
 
 
 class System(Host):
@@ -25,6 +32,23 @@ class System(Host):
 
     def command(self, *argv: Union[str, Path]) -> List[str]:
         return [str(word) for word in argv]
+
+
+@contextmanager
+def one_of_its_own(folder: Path, payloads: Payloads, name: str, *slices: str) -> Iterator[System]:
+    """The machine with the image; what is made on it goes at the end, the slices too."""
+    made = System(folder, payloads, name)
+    instance = Instance(made.state_root, made.run_root, made.cgroup_root)
+    try:
+        add_image(made)
+        yield made
+    finally:
+        reset.reset(instance)
+        if slices:
+            subprocess.run(["systemctl", "stop", *slices], check=True)
+        until(lambda: not list(Path("/sys/fs/cgroup/system.slice").glob(instance.name + "-*")))  # the keeper's service
+    until(lambda: reset.remains(instance) == [])  # systemd may be calling the command of a unit that has ended
+    assert not list(Path(units.FOLDER).glob(instance.name + "*"))
 
 
 def show(unit: str, *names: str) -> List[str]:

@@ -73,7 +73,7 @@ def run(kind: str, table: Sequence[Option], tools: Any = None, **rules: Any) -> 
     if tools is not None:  # what is secret in an option that is only partly so
         module.params, module.no_log_values = tools.hide(given)
     try:
-        result = _converge(kind, table, given, module.check_mode, tools)
+        result = _converge(kind, table, given, module.check_mode, module._diff, tools)  # pylint: disable=protected-access
     except EngineError as error:
         module.fail_json(msg=str(error), **error.facts)
     except OSError as error:
@@ -82,12 +82,11 @@ def run(kind: str, table: Sequence[Option], tools: Any = None, **rules: Any) -> 
                              "with coracle.containers.container_prune" % (error.filename or module.params["state_root"]))
         module.fail_json(msg="%s: %s" % (error.strerror or error, error.filename or kind),
                          exception=traceback.format_exc())
-    if not module._diff:  # pylint: disable=protected-access
-        result.pop("diff", None)
     module.exit_json(**result)
 
 
-def _converge(kind: str, table: Sequence[Option], given: Mapping[str, Any], check_mode: bool, tools: Any) -> Dict[str, Any]:
+def _converge(kind: str, table: Sequence[Option], given: Mapping[str, Any], check_mode: bool, diff_mode: bool,
+              tools: Any) -> Dict[str, Any]:
     params = parse(table, given)
     if os.geteuid() != 0:
         raise Unsupported("the engine must run as root, but this task runs as user id %d" % os.geteuid(),
@@ -109,8 +108,9 @@ def _converge(kind: str, table: Sequence[Option], given: Mapping[str, Any], chec
             held.callback(resource.let_go, desired)
         observed = resource.observe(instance, desired)
         plan = resource.plan(desired, observed, differences(table, desired.options, observed.options))
-        shown = resource.diff(desired, observed) if hasattr(resource, "diff") else diff(plan)
-        result = {"changed": bool(plan), "actions": actions(plan), "diff": shown}  # type: Dict[str, Any]
+        result = {"changed": bool(plan), "actions": actions(plan)}  # type: Dict[str, Any]
+        if diff_mode:  # which may have to read much
+            result["diff"] = resource.diff(desired, observed) if hasattr(resource, "diff") else diff(plan)
         if getattr(desired, "warnings", ()):
             result["warnings"] = list(desired.warnings)
         if hasattr(resource, "agree"):

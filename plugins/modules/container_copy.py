@@ -93,6 +93,12 @@ options:
     description:
       - With V(true), all is written without a comparison; with V(false), nothing that is there is touched. By default what differs is written.
     type: bool
+  backup:
+    description:
+      - Whether a file or link that gets another content stays beside it under another name, with a number and the time, as with
+        M(ansible.builtin.copy). Needs a file system with hard links.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - coracle.containers.attributes
   - coracle.containers.instance
@@ -167,6 +173,16 @@ actions:
       description: What differs, of C(content), C(mode), C(owner) and C(group).
       type: list
       elements: str
+backup_file:
+  description: With O(backup), the path of the old file, at the end that is written; of several the first.
+  type: str
+  returned: if something was kept
+  sample: /etc/shop.conf.4711.2026-11-21@23:51:09~
+backup_files:
+  description: The paths of all of them.
+  type: list
+  elements: str
+  returned: if something was kept
 diff:
   description: With C(--diff), for each of them what was and what will be.
   returned: success, with C(--diff)

@@ -10,7 +10,7 @@ from typing import Any, Dict, List
 
 from .. import values
 from ..option import NOT_COMPARED, UNORDERED, Option
-from ..engine.container import secrets
+from ..engine.container import mount_row, secrets
 from ..engine.plan import LIVE, RECREATE
 from .health import HEALTH
 from .limits import LIMITS
@@ -84,9 +84,8 @@ def _volume(value: Any) -> Dict[str, Any]:
     if len(parts) not in (2, 3) or not parts[1] or not parts[0] and not nameless:
         raise ValueError("is not SOURCE:TARGET or SOURCE:TARGET:OPTIONS")
     options = parts[2].split(",") if len(parts) == 3 else []
-    row = {"type": "bind" if parts[0].startswith("/") else "volume", "source": parts[0] or None, "target": parts[1],
-           "read_only": "ro" in options, "options": None, "size": None, "mode": None,
-           "propagation": None, "no_copy": "nocopy" in options, "create_host_path": False}  # type: Dict[str, Any]
+    row = mount_row.complete("bind" if parts[0].startswith("/") else "volume", parts[0] or None, parts[1],
+                             read_only="ro" in options, no_copy="nocopy" in options)
     for option in options:
         if option in ("rprivate", "private", "rshared", "shared", "rslave", "slave"):
             row["propagation"] = option

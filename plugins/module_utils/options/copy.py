@@ -44,5 +44,6 @@ OPTIONS = (
     Option("follow", type="bool", default=False, compare=NOT_COMPARED),
     Option("local_follow", type="bool", default=True, compare=NOT_COMPARED),
     Option("force", type="bool", compare=NOT_COMPARED),
+    Option("backup", type="bool", default=False, compare=NOT_COMPARED),
 )
 """The table."""

@@ -17,9 +17,9 @@ from ansible_collections.coracle.containers.plugins.module_utils.engine.containe
 from ansible_collections.coracle.containers.plugins.module_utils.engine.host import reset
 from ansible_collections.coracle.containers.plugins.module_utils.engine.instance import Instance
 
-from containers import SLEEP, add_image
+from containers import SLEEP
 from payloads import Payloads
-from systems import System, show
+from systems import System, one_of_its_own, show
 from waiting import until
 
 pytestmark = pytest.mark.skipif(not os.environ.get("CORACLE_VM"), reason="systemd is process 1 in the virtual machine alone")
@@ -29,17 +29,8 @@ SLICE = "coraclescopes.slice"
 
 @pytest.fixture
 def system(payloads: Payloads, tmp_path: Path) -> Iterator[System]:
-    """The machine with the image; what the test makes on it goes with the test."""
-    made = System(tmp_path, payloads, "scopes")
-    instance = Instance(made.state_root, made.run_root, made.cgroup_root)
-    try:
-        add_image(made)
+    with one_of_its_own(tmp_path, payloads, "scopes", SLICE) as made:
         yield made
-    finally:
-        reset.reset(instance)
-        subprocess.run(["systemctl", "stop", SLICE], check=True)
-        until(lambda: not list(Path("/sys/fs/cgroup/system.slice").glob(instance.name + "-*")))  # the keeper's service
-    assert reset.remains(instance) == []
 
 
 def test_a_container_in_a_slice(system: System) -> None:

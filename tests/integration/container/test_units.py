@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Iterator, List
 
 import pytest
-from ansible_collections.coracle.containers.plugins.module_utils.engine.container import records, units
-from ansible_collections.coracle.containers.plugins.module_utils.engine.host import reset
+from ansible_collections.coracle.containers.plugins.module_utils.engine.container import records
 from ansible_collections.coracle.containers.plugins.module_utils.engine.instance import Instance
 
-from containers import PYTHON, READY, SLEEP, add_image
+from containers import PYTHON, READY, SLEEP
 from payloads import Payloads
-from systems import System, show
+from systems import System, one_of_its_own, show
 from waiting import until
 
 pytestmark = pytest.mark.skipif(not os.environ.get("CORACLE_VM"), reason="systemd is process 1 in the virtual machine alone")
@@ -27,17 +26,8 @@ pytestmark = pytest.mark.skipif(not os.environ.get("CORACLE_VM"), reason="system
 
 @pytest.fixture
 def system(payloads: Payloads, tmp_path: Path) -> Iterator[System]:
-    """The machine with the image; what the test makes on it goes with the test."""
-    made = System(tmp_path, payloads, "units")
-    instance = Instance(made.state_root, made.run_root, made.cgroup_root)
-    try:
-        add_image(made)
+    with one_of_its_own(tmp_path, payloads, "units") as made:
         yield made
-    finally:
-        reset.reset(instance)
-        until(lambda: not list(Path("/sys/fs/cgroup/system.slice").glob(instance.name + "-*")))  # the keeper's service
-    until(lambda: reset.remains(instance) == [])  # systemd may be calling the command of a unit that has ended
-    assert not list(Path(units.FOLDER).glob(instance.name + "*"))
 
 
 def systemctl(*words: str, check: bool = True) -> str:

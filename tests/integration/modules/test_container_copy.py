@@ -139,6 +139,26 @@ def test_force(copy: Copy, runner: Runner) -> None:
     assert "Base64" in copy("runs", "/data/b", content="?", content_is_b64=True, fail=True)["msg"]
 
 
+@pytest.mark.parametrize("name", ["runs", "restsmapped"])
+def test_backup(copy: Copy, runner: Runner, name: str) -> None:
+    """What is replaced stays, with its owner and mode; nothing stays of what is new, or the same but for its mode."""
+    source = "/run/kept-" + name
+    runner.host.shell("mkdir -p %s/sub; cd %s; echo 1 >a; echo 1 >sub/b; ln -s a c" % (source, source))
+    assert "backup_files" not in copy(name, "/vol/kept", path=source, owner="web", mode="0640", backup=True)
+    assert "backup_files" not in copy(name, "/vol/kept", path=source, owner="root", mode="0600", backup=True)
+    runner.host.shell("cd %s; echo 2 >a; echo 2 >sub/b; echo new >d; ln -sfn sub/b c" % source)
+    assert "backup_files" not in copy(name, "/vol/kept", path=source, mode="0600", backup=True, check_mode=True)
+    made = copy(name, "/vol/kept", path=source, mode="0600", backup=True)
+    one, two, three = made["backup_files"]
+    assert (one.split(".")[0], two.split(".")[0], three.split(".")[0]) == ("/vol/kept/a", "/vol/kept/c", "/vol/kept/sub/b")
+    assert made["backup_file"] == one and one.endswith("~")
+    assert seen(runner, name, "cat '%s' '%s' /vol/kept/a; busybox readlink '%s'; stat -c '%%U %%a' '%s'; ls -A /vol/kept /vol/kept/sub | wc -w"
+                % (one, three, two, one)) == "1\n1\n2\na\nroot 600\n10"
+    single = copy(name, "/vol/kept/a", content="3", backup=True)
+    assert seen(runner, name, "cat '%s'" % single["backup_file"]) == "2"
+    quietly(runner)
+
+
 @pytest.mark.parametrize("options, words", [
     ({"container": "nobody"}, ["no container 'nobody'"]),
     ({"container_path": "/none/x"}, ["no folder /none"]),

@@ -15,7 +15,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Set
 from ..errors import Unsupported
 from ..instance import Instance
 from ..volume import records as volume_records
-from . import records
+from . import mount_row, records
 
 
 def anonymous(container: str, target: str) -> str:
@@ -39,9 +39,7 @@ def of_image(declared: Optional[Iterable[str]], container: str, targets: Iterabl
                               "Make the image anew without it")
         if target not in taken:
             taken.add(target)
-            found.append({"type": "volume", "source": anonymous(container, target), "target": target, "read_only": False,
-                          "options": None, "propagation": None, "size": None, "mode": None, "no_copy": False,
-                          "create_host_path": False})
+            found.append(mount_row.complete("volume", anonymous(container, target), target))
     return found
 
 
@@ -56,8 +54,7 @@ def ready(instance: Instance, record: records.Record, root: Optional[str]) -> Di
     for row in record.options["mounts"]:
         if row.get("create_host_path"):
             os.makedirs(row["source"], 0o755, exist_ok=True)
-    rows = [row for row in record.options["mounts"] if row["type"] == "volume"]
-    return {row["source"]: _ready(instance, record, root, row) for row in rows}
+    return {row["source"]: _ready(instance, record, root, row) for row in record.options["mounts"] if row["type"] == "volume"}
 
 
 def _ready(instance: Instance, record: records.Record, root: Optional[str], row: Mapping[str, Any]) -> str:

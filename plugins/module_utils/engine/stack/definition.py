@@ -13,6 +13,7 @@ import hashlib
 import os
 from typing import Any, Callable, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+from ..container import mount_row
 from ..errors import EngineError
 from ..network import publish
 from .kinds import COMPLETED, HEALTHY, STARTED, container_name
@@ -314,9 +315,7 @@ class _Building:
             file = self._file(source, each, where)
             if file is not None:
                 self.files[file.path] = file
-                found.append({"type": "bind", "source": file.path, "target": os.path.join("/", target), "read_only": True,
-                              "options": None, "size": None, "mode": None, "propagation": None, "no_copy": False,
-                              "create_host_path": False})
+                found.append(mount_row.complete("bind", file.path, os.path.join("/", target), read_only=True))
         return found
 
     def _source(self, part: str, key: str, where: str) -> Optional[Mapping[str, Any]]:

@@ -229,9 +229,13 @@ def plan(desired: Desired, observed: Observed, _differences: Tuple[Difference, .
 
 def apply(_instance: Instance, desired: Desired, observed: Observed, _changes: Plan) -> Dict[str, Any]:
     """Write it."""
-    writing.Writer(desired.source, desired.place, desired.creator).run(observed.steps)
+    writer = writing.Writer(desired.source, desired.place, desired.creator, desired.params["backup"])
+    writer.run(observed.steps)
     desired.work.done = True
-    return _told(desired)
+    told = _told(desired)
+    if writer.kept:
+        told.update(backup_files=sorted(writer.kept), backup_file=min(writer.kept))
+    return told
 
 
 def rehearse(_instance: Instance, desired: Desired, _observed: Observed, _changes: Plan) -> Dict[str, Any]:

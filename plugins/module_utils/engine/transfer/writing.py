@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from contextlib import contextmanager
 from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -24,20 +25,30 @@ _PATIENT = 16
 
 
 class _Staged(NamedTuple):
-    """A new file or link under another name: the folder from the top, that name, and its own."""
+    """A new file or link under another name: the folder from the top, that name, its own, and the one that the old file gets, if any."""
 
     folder: str
     part: str
     name: str
+    kept: str
 
 
 class Writer:
-    """Carries out the steps of a copy; a context manager that takes back what was begun."""
+    """Carries out the steps of a copy, and takes back what was begun if that fails.
 
-    def __init__(self, source: Any, place: Place, creator: Tuple[int, int]) -> None:
+    Args:
+        keep: Whether files and links that get another content stay beside it under another name.
+
+    Attributes:
+        kept: The paths of those, for a person.
+    """
+
+    def __init__(self, source: Any, place: Place, creator: Tuple[int, int], keep: bool = False) -> None:
         self.source = source
         self.place = place
         self.creator = creator
+        self.suffix = time.strftime(".%%d.%Y-%m-%d@%H:%M:%S~") % os.getpid() if keep else ""  # as ansible.builtin.copy calls them
+        self.kept: List[str] = []
         self.staged: List[_Staged] = []
         self.made: List[str] = []
         self._open: Optional[Tuple[str, int]] = None
@@ -56,12 +67,16 @@ class Writer:
                     if step.action != "set":
                         self._stage(step, durable)
                 for staged in self.staged:
-                    self._put(staged)
-                self.staged, self.made = [], []
+                    if staged.kept:
+                        self._keep(staged)
+                while self.staged:
+                    self._put(self.staged[-1])
+                    self.staged.pop()
+                self.made = []
                 for step in reversed(steps):  # folders after what is in them
                     if step.action == "set" or step.entry.kind == FOLDER:
                         self._set(step)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, FileExistsError) as error:
             raise Conflict("%s has been changed by somebody else meanwhile" % self.place.path, "Run the task again") from error
         finally:
             self._take_back()
@@ -75,16 +90,18 @@ class Writer:
             self.made.append(self.place.below(step.entry.path))
             return
         part = ".coracle-%s" % os.urandom(8).hex()
+        keep = self.suffix and step.now is not None and "content" in step.changed
+        staged = _Staged(folder, part, name, name + self.suffix if keep else "")
         if step.entry.kind == FILE:
             target = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=handle)
-            self.staged.append(_Staged(folder, part, name))
+            self.staged.append(staged)
             try:
                 self._fill(target, step, durable)
             finally:
                 os.close(target)
         else:
             os.symlink(step.entry.target, part, dir_fd=handle)
-            self.staged.append(_Staged(folder, part, name))
+            self.staged.append(staged)
             os.chown(part, step.uid, step.gid, dir_fd=handle, follow_symlinks=False)
 
     def _fill(self, target: int, step: Step, durable: bool) -> None:
@@ -98,6 +115,17 @@ class Writer:
         if durable:
             os.fsync(target)
 
+    def _keep(self, staged: _Staged) -> None:
+        """Give the old file a second name. It has the first one too until the new file takes that."""
+        handle = self._folder(staged.folder)
+        try:
+            os.link(staged.name, staged.kept, src_dir_fd=handle, dst_dir_fd=handle, follow_symlinks=False)
+        except OSError as error:
+            if error.errno in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENAMETOOLONG):
+                raise Conflict("%s cannot be kept as %s: %s" % (staged.name, staged.kept, os.strerror(error.errno)),
+                               "Set 'backup' to false, and copy it away before if it is needed", option="backup") from error
+            raise
+
     def _put(self, staged: _Staged) -> None:
         handle = self._folder(staged.folder)
         try:
@@ -107,6 +135,8 @@ class Writer:
                 raise Conflict("%s is in use: something is mounted on it" % staged.name,
                                "Name another place, or change what is mounted there on the host") from error
             raise
+        if staged.kept:
+            self.kept.append(self.place.path.rpartition("/")[0] + "/" + "/".join(filter(None, (staged.folder, staged.kept))))
 
     def _set(self, step: Step) -> None:
         handle = self.place.open(step.entry.path, os.O_PATH | os.O_NOFOLLOW)
@@ -145,8 +175,9 @@ class Writer:
     def _take_back(self) -> None:
         """Remove what was not put into its place; a folder goes only if it is as empty as it was made."""
         for staged in self.staged:
-            with _gone():
-                os.unlink(staged.part, dir_fd=self._folder(staged.folder))
+            for name in filter(None, (staged.part, staged.kept)):
+                with _gone():
+                    os.unlink(name, dir_fd=self._folder(staged.folder))
         for path in reversed(self.made):
             folder, _slash, name = path.rpartition("/")
             with _gone():
