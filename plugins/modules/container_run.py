@@ -263,8 +263,8 @@ options:
   activation:
     description:
       - With V(socket) the engine listens on the O(published_ports) itself, and starts the container when somebody first connects. That
-        connection is carried to the container as soon as it accepts; later ones reach it as they reach any other. The ports must
-        be of TCP.
+        connection is carried to the container as soon as it accepts; later ones reach it as they reach any other.
+      - At least one port must be of TCP. Those of UDP and SCTP lead to the container while it runs, and start none.
       - A task with O(state=started) then sees to it that somebody listens. The container's C(status) is V(listening) till it is
         started, and again once it has ended. It has no address and no name in its networks as long as it does not run. Changed live.
     type: str

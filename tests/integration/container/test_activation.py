@@ -108,8 +108,10 @@ def table(*roots: str) -> str:
 
 
 def test_it_listens_after_a_boot_and_what_cannot_start_refuses(machine: Host, run: Runner) -> None:
-    run("early", activation="socket", published_ports=["18073:80"], mounts=PYTHON, command=["/usr/bin/python3", "-c", SERVER],
-        restart_policy="always")
+    run("early", activation="socket", published_ports=["18073:80", "18076:81/udp"], mounts=PYTHON,
+        command=["/usr/bin/python3", "-c", SERVER], restart_policy="always")
+    other = machine.module("container_run", name="other", image="busybox", command=SLEEP, published_ports=["18076:81/udp"], fail=True)
+    assert "port 18076/udp of the host is taken: container 'early' publishes it" in other["msg"]
     words = [machine.state_root + "/engine/current/coracle", "--state-root", machine.state_root, "--run-root", machine.run_root,
              "--cgroup-root", machine.cgroup_root]
     machine.run([*words, "shutdown"])
@@ -117,13 +119,14 @@ def test_it_listens_after_a_boot_and_what_cannot_start_refuses(machine: Host, ru
     machine.run([*words, "boot"])
     shown = {each["name"]: each["status"] for each in json.loads(machine.run([*words, "ps", "--json"]).stdout)}
     assert shown["early"] == "listening" and machine.python(talk, 18073, 1) == ["HELLO 0\n", "AGAIN\n"]
+    until(lambda: "18076" in machine.run(["nft", "list", "table", "inet", made_table(machine)], check=False).stdout)
 
     run("broken", activation="socket", published_ports=["18074:80"], command=["/no/such/program"])
     assert machine.python(refused, 18074)
     assert "/no/such/program" in machine.module("container_info", name="broken")["containers"][0]["error"]
 
-    for options, words_of_error in (({"published_ports": ["18075:80/udp"]}, "needs published ports to listen on, of TCP alone"),
-                                    ({}, "needs published ports"),
+    for options, words_of_error in (({"published_ports": ["18075:80/udp"]}, "needs a published port of TCP to listen on"),
+                                    ({}, "needs a published port of TCP"),
                                     ({"published_ports": ["18075:80"], "detach": False}, "does not go with 'detach: false'")):
         said = machine.module("container_run", {"name": "never", "image": "busybox", "activation": "socket", **options}, fail=True)
         assert words_of_error in said["msg"]

@@ -152,8 +152,8 @@ def test_backup(copy: Copy, runner: Runner, name: str) -> None:
     one, two, three = made["backup_files"]
     assert (one.split(".")[0], two.split(".")[0], three.split(".")[0]) == ("/vol/kept/a", "/vol/kept/c", "/vol/kept/sub/b")
     assert made["backup_file"] == one and one.endswith("~")
-    assert seen(runner, name, "cat '%s' '%s' /vol/kept/a; busybox readlink '%s'; stat -c '%%U %%a' '%s'; ls -A /vol/kept /vol/kept/sub | wc -w"
-                % (one, three, two, one)) == "1\n1\n2\na\nroot 600\n10"
+    look = "cat '%s' '%s' /vol/kept/a; busybox readlink '%s'; stat -c '%%U %%a' '%s'; ls -A /vol/kept /vol/kept/sub | wc -w"
+    assert seen(runner, name, look % (one, three, two, one)) == "1\n1\n2\na\nroot 600\n10"
     single = copy(name, "/vol/kept/a", content="3", backup=True)
     assert seen(runner, name, "cat '%s'" % single["backup_file"]) == "2"
     quietly(runner)

@@ -23,6 +23,8 @@ from ..store import files
 from . import client, connections, records, sockets
 
 SOCKET = "socket"
+PROTOCOL = "tcp"
+"""Of the ports that are listened on: a datagram belongs to no connection that could wait for a program."""
 IDLE = "idle"
 """C(ended_for) of a container that sleeps again."""
 

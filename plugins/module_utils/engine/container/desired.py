@@ -237,9 +237,9 @@ def _check(full: Mapping[str, Any], params: Mapping[str, Any]) -> None:
 
 
 def _check_activation(full: Mapping[str, Any], params: Mapping[str, Any]) -> None:
-    if not full["published_ports"] or any(not each.endswith("/tcp") for each in full["published_ports"]):
-        raise InvalidValue("activation", "socket", "needs published ports to listen on, of TCP alone",
-                           "Publish a port, such as 8080:80/tcp, and none of another protocol")
+    if not any(each.endswith("/" + activation.PROTOCOL) for each in full["published_ports"] or ()):
+        raise InvalidValue("activation", "socket", "needs a published port of TCP to listen on",
+                           "Publish one, such as 8080:80/tcp; those of UDP and SCTP lead to the container while it runs, and start none")
     if params["state"] in ("healthy", "paused") or not params["detach"]:
         what = "state: " + params["state"] if params["detach"] else "detach: false"
         raise InvalidValue("activation", "socket", "does not go with '%s', for which it would have to run" % what,

@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import time
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, Iterable, List, Optional, Tuple
 
 from ..errors import Conflict, EngineError
 from ..instance import Instance
@@ -38,7 +38,9 @@ class Doors:
         self.waking: Dict[int, str] = {}
 
     def listen(self, name: str) -> None:
-        """Listen on a container's ports, and on no others for it.
+        """Listen on a container's ports of TCP, and on no others for it.
+
+        Those of other protocols know no connection that somebody could wait with; they are kept for it, and lead to it while it runs.
 
         Raises:
             Conflict: One cannot be had; nothing has changed.
@@ -48,7 +50,7 @@ class Doors:
         before = self.open.get(name, {})
         fresh: Dict[Published, socket.socket] = {}
         try:
-            for port in wanted:
+            for port in _doors(wanted):
                 if port not in before:
                     fresh[port] = _listen(port)
         except OSError as error:
@@ -56,7 +58,7 @@ class Doors:
                 each.close()
             raise Conflict("port %s of the host cannot be listened on: %s" % (publish.contract([port])[0], error.strerror),
                            "Publish another port, or see who has it with: ss -lntp")
-        for port in set(before) - set(wanted):
+        for port in set(before) - set(_doors(wanted)):
             before.pop(port).close()
         self.open[name] = {**before, **fresh}
         activation.note(self.instance, name, publish.contract(wanted))
@@ -76,6 +78,10 @@ class Doors:
         """The descriptors to be watched, and whose they are; those of a container that is being woken are watched by who does that."""
         busy = set(self.waking.values())
         return {each.fileno(): name for name, ports in self.open.items() if name not in busy for each in ports.values()}
+
+
+def _doors(ports: Iterable[Published]) -> List[Published]:
+    return [port for port in ports if port.protocol == activation.PROTOCOL]
 
 
 def _listen(port: Published) -> socket.socket:
