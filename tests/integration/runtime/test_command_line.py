@@ -71,6 +71,9 @@ def test_the_life_of_a_container_verb_by_verb(coracle: Run, bundle: Bundle, tmp_
     assert coracle("delete", "nothing", check=False).returncode == 1
     coracle("delete", "--force", "nothing")
     assert "exists" in coracle("create", "-b", bundle.folder, "c", check=False).stderr
+    coracle("pause", "c")
+    assert json.loads(coracle("state", "c").stdout)["status"] == "paused"
+    coracle("resume", "c")
     coracle("start", "c")
     assert json.loads(coracle("list", "--format", "json").stdout)[0]["status"] == "running"
     assert coracle("list", "-q").stdout == "c\n"
@@ -160,7 +163,8 @@ def test_errors_go_to_the_log_as_engines_read_it(coracle: Run, bundle: Bundle, s
     assert done.returncode == 1
     said = json.loads(log.read_text(encoding="utf-8"))
     assert said["level"] == "error" and "config.json" in said["msg"]
-    for words in (["--log-format", "yaml", "list"], ["create", "--nonsense", "x"], ["nonsense"], ["state", "../x"], ["state"]):
+    for words in (["--log", "nothing:/x", "list"], ["--log-format", "yaml", "list"],
+                  ["create", "--nonsense", "x"], ["nonsense"], ["state", "../x"], ["state"]):
         assert shared_host.run([program, "--root", tmp_path / "r", *words], check=False).returncode == 1, words
 
 

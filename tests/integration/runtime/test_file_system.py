@@ -335,10 +335,13 @@ def test_binds_show_what_earlier_mounts_have_brought_into_the_root(lab: Lab, tmp
                 {"destination": "/first", "type": "tmpfs", "source": "tmpfs"},
                 {"destination": "/first/below", "source": str(tmp_path / "given"), "options": ["bind"]},
                 {"destination": "/nothing", "source": str(bundle.root / "first"), "options": ["rbind"]},
-                {"destination": "/one", "source": str(bundle.root / "first" / "below" / "file"), "options": ["bind"]}]
-        return bundle.shell("ls /tmp/there /tmp/there/below; test -f /one && echo one", changes)
+                {"destination": "/one", "source": str(bundle.root / "first" / "below" / "file"), "options": ["bind"]},
+                {"destination": str(bundle.root / "two"), "source": str(bundle.root / "first" / "below"), "options": ["bind", "idmap"],
+                 "uidMappings": MAPS, "gidMappings": MAPS}]
+        return bundle.shell("ls /tmp/there /tmp/there/below; test -f /one && echo one; stat -c %u /two/file", changes)
     done = lab(scenario)
-    assert done.output.split() == ["/tmp/there:", "below", "/tmp/there/below:", "file", "one"], done
+    assert done.output.split() == ["/tmp/there:", "below", "/tmp/there/below:", "file", "one",
+                                   "0" if users else str(MAPS[0]["hostID"])], done
 
 
 @pytest.mark.parametrize("users", [False, True])

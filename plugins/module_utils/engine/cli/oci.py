@@ -64,15 +64,25 @@ GLOBAL = (Flag(("root",)), Flag(("log",)), Flag(("log-format",), default="text")
 
 
 class Log(NamedTuple):
-    """Where errors, warnings and, if asked for, debug messages go: a file, or standard error where there is none."""
+    """Where errors, warnings and, if asked for, debug messages go: a file, or standard error where there is none.
+
+    Attributes:
+        service: Whether it is the host's log service that gets them, with C(path) as their sender.
+    """
 
     path: str = ""
     format: str = "text"
     debug: bool = False
+    service: bool = False
 
     def write(self, level: str, text: str) -> None:
         """Write one message, in the form that callers parse."""
         if level == "debug" and not self.debug:
+            return
+        if self.service:
+            import syslog  # pylint: disable=import-outside-toplevel
+            syslog.openlog(self.path or program(), syslog.LOG_PID, syslog.LOG_DAEMON)
+            syslog.syslog({"error": syslog.LOG_ERR, "warning": syslog.LOG_WARNING}.get(level, syslog.LOG_DEBUG), text)
             return
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         if self.format == "json":
@@ -93,8 +103,29 @@ class Log(NamedTuple):
     def fail(self, text: str) -> None:
         """Write an error, and say it on standard error too."""
         self.write("error", text)
-        if self.path:
+        if self.path or self.service:
             sys.stderr.write("coracle: %s\n" % text)
+
+
+def open_log(options: Dict[str, Any]) -> Log:
+    """The log that the global options name: a path as runc takes it, or C(file:), C(syslog:) or C(journald:) as crun does.
+
+    Raises:
+        EngineError: Its form is unknown, or the file cannot be written.
+    """
+    if options["log-format"] not in ("text", "json"):
+        raise EngineError("invalid log-format %r" % options["log-format"], "It is text or json")
+    kind, colon, rest = (options["log"] or "").partition(":")
+    if colon and kind in ("syslog", "journald"):
+        return Log(rest, options["log-format"], options["debug"], True)
+    path = rest if colon and kind == "file" else options["log"] or ""
+    if path:
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644))
+        except OSError as error:
+            raise EngineError("--log: cannot open the log %s: %s" % (path, error.strerror),
+                              "Name a file in a folder that exists") from error
+    return Log(path, options["log-format"], options["debug"])
 
 
 class Context(NamedTuple):
@@ -151,9 +182,7 @@ def main(arguments: List[str], run_root: str = RUN_ROOT) -> int:
     try:
         parsed = parse(arguments, GLOBAL, "coracle", anywhere=False)
         options = parsed.options
-        log = Log(options["log"] or "", options["log-format"], options["debug"])
-        if log.format not in ("text", "json"):
-            raise EngineError("invalid log-format %r" % log.format, "It is text or json")
+        log = open_log(options)
         verb = parsed.words[0] if parsed.words else "help"
         if options["version"]:
             from ..runtime.spec import VERSION  # pylint: disable=import-outside-toplevel

@@ -136,9 +136,10 @@ def announce(context: Context, options: Dict[str, Any], made: create_verb.Create
             terminals.send(options["pidfd-socket"], b"pidfd", made.pidfd)
         if options["pid-file"]:
             files.write(os.path.abspath(options["pid-file"]), b"%d" % made.pid, 0o644, durable=False)
-    except OSError:
+    except OSError as error:
         delete_verb.delete(made.state_dir, force=True)
-        raise
+        told = [options[name] for name in ("pidfd-socket", "pid-file") if options.get(name)]
+        raise EngineError("cannot tell of the container's process through %s: %s" % (" and ".join(told), error.strerror)) from error
 
 
 def cgroup_of(context: Context, name: str, path: str) -> str:

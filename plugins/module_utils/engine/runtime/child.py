@@ -10,6 +10,7 @@ written to the report pipe, and the process ends; it never returns.
 from __future__ import annotations
 
 import os
+import struct
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..cgroup import entry as cgroup_entry
@@ -239,9 +240,13 @@ def _put_together(plan: Plan, stage: launch.Stage, in_user_namespace: bool, late
         root = paths.Root(plan.root)
     else:
         root = rootfs.enter_namespace(plan.root, rootfs.propagation_of(config), plan.tree)
+
+    def ask(tree: int, step: rootfs.Step) -> None:
+        os.write(plan.report, report.MAP + struct.pack("iii", tree, step.space, step.options.idmap == "ridmap"))
+        _await_go(plan)
     for step in plan.steps:
         stage.name = step.label
-        rootfs.mount(root, step, plan.cgroups, late)
+        rootfs.mount(root, step, plan.cgroups, late, ask if in_user_namespace else None)
     if not rootfs.has_bind_at(plan.steps, "/dev"):
         stage.name = "linux.devices"
         devices.make(root, plan.nodes, in_user_namespace)

@@ -16,6 +16,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 from ..cgroup import entry as cgroup_entry
 from ..errors import Conflict, EngineError, KernelError
 from ..kernel import clone, mounts, processes
+from ..kernel.syscalls import call
 from ..store import documents, files
 from . import (cgroup_mount, child, devices, hooks, identity, isolation, labels, launch, memory, record, report, rootfs,
                rootless, spec)
@@ -275,6 +276,9 @@ def _converse(reading: int, go: int, made: clone.Child, kept: record.Record, con
             from . import listener  # pylint: disable=import-outside-toplevel
             listener.pass_on(made, report.read_number(reading), config["linux"]["seccomp"], record.document(kept, "creating"))
             _say(go)
+        elif word == report.MAP:
+            _map(made, *(report.read_number(reading) for _each in range(3)))
+            _say(go)
         elif word == report.READY and options.wait:
             record.save(state_dir, kept)
             _say(go)
@@ -285,6 +289,15 @@ def _converse(reading: int, go: int, made: clone.Child, kept: record.Record, con
             return  # closed by the execve
         else:
             raise report.decode(word + report.read_all(reading))
+
+
+def _map(made: clone.Child, tree: int, space: int, recursive: int) -> None:
+    """Show a mount of the child's mapped, which its user namespace may not do."""
+    own = call("pidfd_getfd", made.pidfd, tree, 0)
+    try:
+        rootfs.show_mapped("mounts", os.readlink("/proc/self/fd/%d" % own), own, space, bool(recursive))
+    finally:
+        os.close(own)
 
 
 def _say(go: int) -> None:

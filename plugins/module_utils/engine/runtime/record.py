@@ -93,13 +93,11 @@ def status(state_dir: str, record: Record) -> str:
         return "creating"
     if not alive(record.process):
         return "stopped"
-    if os.path.exists(os.path.join(state_dir, START_FIFO)):
-        return "created"
     if record.cgroup:
         from ..cgroup import group  # pylint: disable=import-outside-toplevel
         if group.frozen(record.cgroup):
             return "paused"
-    return "running"
+    return "created" if os.path.exists(os.path.join(state_dir, START_FIFO)) else "running"
 
 
 def document(record: Record, now: str, pid: Optional[int] = None) -> Dict[str, Any]:

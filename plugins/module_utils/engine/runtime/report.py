@@ -22,6 +22,8 @@ READY = b"R"
 HOOKS = b"H"
 LISTENER = b"L"
 """Followed by the number of the descriptor that it will be, as C(struct)'s C(i)."""
+MAP = b"M"
+"""Followed by three such numbers: the descriptors of a detached mount and of a user namespace, and whether what lies below counts."""
 GO = b"G"
 
 
@@ -90,5 +92,5 @@ def read_all(handle: int) -> bytes:
 
 
 def read_number(handle: int) -> int:
-    """The number that follows C(LISTENER)."""
+    """A number that follows C(LISTENER) or C(MAP)."""
     return int.from_bytes(os.read(handle, 4), sys.byteorder)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from ..errors import KernelError, Unsupported
 from ..kernel import mounts, namespaces, paths
@@ -34,7 +34,8 @@ class Step(NamedTuple):
         fstype, source: As in config.json.
         options: Sorted.
         tree: A descriptor of the detached mount, where the parent has made it.
-        inside: Of a source that only an earlier mount brings: its path seen from the root, in a user namespace.
+        inside: Of a source that only an earlier mount brings: its path seen from the root.
+        space: Of such a one that is mapped: descriptor of the user namespace that stands for its mappings.
     """
 
     label: str
@@ -44,11 +45,16 @@ class Step(NamedTuple):
     options: Options
     tree: Optional[int] = None
     inside: str = ""
+    space: Optional[int] = None
 
 
 def steps(config: Dict[str, Any], bundle: str) -> List[Step]:
-    """The mounts that a configuration asks for, in order; relative sources are of the bundle."""
+    """The mounts that a configuration asks for, in order.
+
+    Relative sources are of the bundle; a destination that begins with the path of the root is the rest of it, as with runc.
+    """
     result = []
+    above = os.path.realpath(os.path.join(bundle, (config.get("root") or {}).get("path") or "/")).rstrip("/") + "/"
     for number, each in enumerate(config.get("mounts") or ()):
         options = mount_options.parse(each.get("options") or ())
         if (each.get("uidMappings") or each.get("gidMappings")) and not options.idmap:
@@ -63,6 +69,8 @@ def steps(config: Dict[str, Any], bundle: str) -> List[Step]:
         if label and not options.bind and fstype not in ("proc", "sysfs"):
             options = options._replace(data=options.data + (("context", label),))
         destination = each["destination"]
+        if len(above) > 1 and destination.startswith(above):
+            destination = destination[len(above) - 1:]
         result.append(Step("mounts[%d] (%s)" % (number, destination), "/" + destination.lstrip("/"), fstype, source,
                            options))
     return result
@@ -79,15 +87,20 @@ def prepared(all_steps: Sequence[Step], config: Dict[str, Any], root_path: str, 
     result: List[Step] = []
     spaces: Dict[str, int] = {}
     for number, step in enumerate(all_steps):
-        inside = _brought(step.source, root_path, result) if in_user_namespace and step.options.bind else ""
-        if inside and not step.options.idmap:
+        inside = _brought(step.source, root_path, result) \
+            if step.options.bind and (in_user_namespace or step.options.idmap) else ""
+        if inside:
             step = step._replace(inside=inside)
         elif step.options.bind and not step.options.remount and (in_user_namespace or step.options.idmap):
             tree = mounts.open_tree(step.source, clone=True, recursive=step.options.recursive)
             opened.append(tree)
             step = step._replace(tree=tree)
         if step.options.idmap:
-            _map(step, config, (config.get("mounts") or ())[number], spaces, opened)
+            space = _space(step, config, (config.get("mounts") or ())[number], spaces, opened)
+            if step.tree is not None:
+                show_mapped(step.label, step.source, step.tree, space, step.options.idmap == "ridmap")
+            else:
+                step = step._replace(space=space)
         result.append(step)
     return result
 
@@ -132,13 +145,13 @@ def _brought(source: str, root_path: str, earlier: Sequence[Step]) -> str:
     return ""
 
 
-def _map(step: Step, config: Dict[str, Any], mount_config: Dict[str, Any], spaces: Dict[str, int], opened: List[int]) -> None:
-    """Show a mount's files with other owners: the mount's own mappings, else the container's (mount_setattr(2)).
+def _space(step: Step, config: Dict[str, Any], mount_config: Dict[str, Any], spaces: Dict[str, int], opened: List[int]) -> int:
+    """The user namespace that stands for the mount's own mappings, else the container's.
 
     Args:
-        spaces: The user namespaces that stand for mappings so far.
+        spaces: Those of the mappings so far.
     """
-    if step.tree is None:
+    if step.tree is None and not step.inside:
         raise Unsupported("%s: only bind mounts can be mapped to other users" % step.label, "Leave idmap out")
     linux = config.get("linux") or {}
     maps = [mount_config.get(kind) or linux.get(kind) for kind in ("uidMappings", "gidMappings")]
@@ -148,16 +161,23 @@ def _map(step: Step, config: Dict[str, Any], mount_config: Dict[str, Any], space
     if key not in spaces:
         spaces[key] = isolation.mapping_namespace({"uidMappings": maps[0], "gidMappings": maps[1]})
         opened.append(spaces[key])
-    namespace = spaces[key]
+    return spaces[key]
+
+
+def show_mapped(label: str, source: str, tree: int, space: int, recursive: bool) -> None:
+    """Show a detached mount's files with other owners (mount_setattr(2)); with rights in the user namespace of its file system.
+
+    Raises:
+        KernelError: The file system cannot be shown so.
+    """
     try:
-        mounts.set_attributes("", mounts.MOUNT_ATTR_IDMAP, directory=step.tree, user_namespace=namespace,
-                              recursive=step.options.idmap == "ridmap")
+        mounts.set_attributes("", mounts.MOUNT_ATTR_IDMAP, directory=tree, user_namespace=space, recursive=recursive)
     except KernelError as error:
-        place = _holder(os.path.realpath(step.source))
+        place = _holder(os.path.realpath(source))
         kind = next((each.fstype for each in reversed(mounts.table()) if each.target == place), "unknown")
-        raise KernelError("mount_setattr(MOUNT_ATTR_IDMAP)", error.errno, step.label,
+        raise KernelError("mount_setattr(MOUNT_ATTR_IDMAP)", error.errno, label,
                           "The file system of %s (%s) cannot be shown through mappings: take a folder on another one, or no "
-                          "user namespace" % (step.source, kind)) from error
+                          "user namespace" % (source, kind)) from error
 
 
 def enter_namespace(root_path: str, propagation: int, tree: Optional[int] = None) -> paths.Root:
@@ -190,10 +210,12 @@ def _holder(path: str) -> str:
     return found
 
 
-def mount(root: paths.Root, step: Step, cgroups: cgroup_mount.Cgroups, late: List[int]) -> None:
+def mount(root: paths.Root, step: Step, cgroups: cgroup_mount.Cgroups, late: List[int],
+          ask: Optional[Callable[[int, Step], None]] = None) -> None:
     """Make one mount.
 
     Args:
+        ask: Lets the creator show a detached mount mapped, where the caller's user namespace may not.
         late: Gets the descriptor of a mount that is to become read-only once all is made that lies in it; see C(finish).
     """
     options = step.options
@@ -205,6 +227,10 @@ def mount(root: paths.Root, step: Step, cgroups: cgroup_mount.Cgroups, late: Lis
         return
     if options.bind:
         tree = step.tree if step.tree is not None else _source(root, step)
+        if step.space is not None and ask is not None:
+            ask(tree, step)
+        elif step.space is not None:
+            show_mapped(step.label, step.source, tree, step.space, options.idmap == "ridmap")
         if options.set or options.clear:
             mounts.set_attributes("", options.set, options.clear, directory=tree)
     else:
