@@ -205,4 +205,12 @@ MUTATIONS = (
              (Edit("volume/content.py", "        shutil.rmtree(path)\n",
                    "        [os.remove(os.path.join(top, each)) for top, _names, found in os.walk(path, followlinks=True) for each in found]\n"),),
              ("test_leaks.py::test_removing_a_volume_follows_no_link_in_it[root]",)),
+    Mutation("A copy into a container or out of it follows no link in its tree",
+             (Edit("transfer/entries.py", "INSIDE = paths.RESOLVE_BENEATH | paths.RESOLVE_NO_SYMLINKS\n", "INSIDE = 0\n"),),
+             ("test_copy.py::test_what_is_copied_in_stays_inside",
+              "test_copy.py::test_what_is_copied_out_comes_from_inside")),
+    Mutation("A copy takes files, folders and links alone, never a device or pipe",
+             (Edit("transfer/entries.py", "    if top.kind == OTHER:\n", "    if False:\n"),
+              Edit("transfer/entries.py", "                if each.kind == OTHER:\n", "                if False:\n")),
+             ("test_copy.py::test_devices_are_not_opened",)),
 )
