@@ -7,7 +7,7 @@
 #
 #   scripts/mutate.sh            all of them, some ten minutes
 #   scripts/mutate.sh --page     the same, and write docs/security-mutations.md
-#   scripts/mutate.sh seal null  those with one of these words in their name
+#   scripts/mutate.sh seal null  those with one of these words in their name; with --page the others keep their verdicts there
 
 set -uo pipefail
 # shellcheck source=scripts/lib.sh

@@ -7,7 +7,8 @@
 
 With words, only those defences that have one of them in their name. All of it
 happens in a private copy of the tree. With --page the report is written to
-docs/security-mutations.md. Ends with 1 if a defence could be taken out unseen.
+docs/security-mutations.md, in which what was not run keeps its last verdict.
+Ends with 1 if a defence could be taken out unseen.
 """
 
 from __future__ import annotations
@@ -114,8 +115,18 @@ def guarded() -> Iterator[Tuple[str, str, Tuple[str, ...]]]:
                 yield path.name, node.name, tuple(str(each) for each in names)
 
 
-def page(verdicts: Dict[str, Verdict]) -> str:
-    """The report as a page."""
+def told(text: str) -> Dict[str, str]:
+    """What a page says of each defence."""
+    rows = [line.strip("|\n ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    return {row[0]: row[-1] for row in rows if len(row) == 4}
+
+
+def page(verdicts: Dict[str, str]) -> str:
+    """The report as a page.
+
+    Args:
+        verdicts: By defence.
+    """
     by_advisory: Dict[str, List[str]] = {}
     of_test: Dict[str, Tuple[str, ...]] = {}
     for file, name, names in guarded():
@@ -130,11 +141,10 @@ def page(verdicts: Dict[str, Verdict]) -> str:
         "of them failed. With all defences in place all of them pass.", "",
         "| defence | advisories | tests | verdict |", "|---|---|---|---|"]
     for mutation in MUTATIONS:
-        verdict = verdicts[mutation.defence]
         bare = dict.fromkeys(each.partition("[")[0] for each in mutation.tests)
         names = dict.fromkeys(name for each in bare for name in of_test[each])
         lines.append("| %s | %s | %s | %s |" % (mutation.defence, ", ".join(names) or "–", "<br>".join("`%s`" % each for each in bare),
-                                                "**survived**" if verdict.passed else "caught"))
+                                                verdicts.get(mutation.defence, "not run")))
     lines += ["", "## Published escapes and their tests", "", "| advisory | tests |", "|---|---|"]
     lines += ["| %s | %s |" % (name, "<br>".join("`%s`" % each for each in tests)) for name, tests in sorted(by_advisory.items())]
     lines += ["", "## Published escapes that have no test here", "", "| advisory | why |", "|---|---|"]
@@ -149,7 +159,7 @@ def main(arguments: List[str]) -> int:
     folder = Path(tempfile.mkdtemp(prefix="mutation-"))
     folder.chmod(0o755)
     survivors = 0
-    verdicts: Dict[str, Verdict] = {}
+    verdicts = told(PAGE.read_text(encoding="utf-8")) if PAGE.exists() else {}
     try:
         copy(folder)
         every = tuple(dict.fromkeys(test for each in chosen for test in each.tests))
@@ -164,7 +174,8 @@ def main(arguments: List[str]) -> int:
             try:
                 for path, text in contents.items():
                     path.write_text(text, encoding="utf-8")
-                verdict = verdicts[mutation.defence] = run(folder, mutation.tests)
+                verdict = run(folder, mutation.tests)
+                verdicts[mutation.defence] = "**survived**" if verdict.passed else "caught"
             finally:
                 for path, content in before.items():
                     path.write_bytes(content)
@@ -174,7 +185,7 @@ def main(arguments: List[str]) -> int:
             sys.stdout.flush()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    if "--page" in arguments and not words:
+    if "--page" in arguments:
         PAGE.write_text(page(verdicts), encoding="utf-8")
     return 1 if survivors else 0
 

@@ -35,8 +35,8 @@ class Mutation(NamedTuple):
 MUTATIONS = (
     Mutation("A path is resolved beneath the root by the kernel (openat2, RESOLVE_IN_ROOT)",
              (Edit("kernel/paths.py", "RESOLVE_IN_ROOT = 0x10\n", "RESOLVE_IN_ROOT = 0x00\n"),
-              Edit("kernel/paths.py", "return call(\"openat2\", root, os.fsencode(path), ",
-                   "return call(\"openat2\", root, os.fsencode(path.lstrip(\"/\") or \".\"), ")),
+              Edit("kernel/paths.py", "try_call(\"openat2\", root, os.fsencode(path), ",
+                   "try_call(\"openat2\", root, os.fsencode(path.lstrip(\"/\") or \".\"), ")),
              ("test_paths.py::test_a_part_of_a_path_that_is_swapped_for_a_link_leads_nowhere[make_folders]",
               "test_paths.py::test_a_part_of_a_path_that_is_swapped_for_a_link_leads_nowhere[make_file]",
               "test_paths.py::test_a_part_of_a_path_that_is_swapped_for_a_link_leads_nowhere[nodes]",

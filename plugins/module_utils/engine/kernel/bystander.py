@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Iterator
 
 from ..errors import KernelError
+from . import signals
 from .clone import SIGCHLD
 
 _VM = 0x00000100
@@ -39,12 +40,9 @@ def bystander(flags: int) -> Iterator[int]:
     """
     stack = ctypes.create_string_buffer(_STACK)
     top = (ctypes.addressof(stack) + _STACK) & ~0xF
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # no handler of ours shall run on that stack
-    try:
+    with signals.blocked():  # no handler of ours shall run on that stack
         pid = _clone(_pause, top, _VM | flags | SIGCHLD, None)
         failure = ctypes.get_errno()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     if pid < 0:
         raise KernelError("clone", failure, "flags %#x" % flags)
     try:

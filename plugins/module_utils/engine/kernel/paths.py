@@ -13,10 +13,10 @@ import ctypes
 import errno
 import os
 import stat
-from typing import List, Optional, Tuple, Type, TypeVar
+from typing import List, Optional, Sequence, Tuple, Type, TypeVar
 
 from ..errors import KernelError
-from .syscalls import call
+from .syscalls import failure, try_call
 
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
@@ -36,14 +36,20 @@ def open_beneath(root: int, path: str, flags: int, mode: int = 0, resolve: int =
     Raises:
         KernelError: ENOENT, ELOOP and so on, naming the path as seen inside.
     """
+    result = _try_open(root, path, flags, mode, resolve)
+    if result < 0:
+        raise failure("openat2", -result, path)
+    return result
+
+
+def _try_open(root: int, path: str, flags: int, mode: int = 0, resolve: int = RESOLVE_IN_ROOT) -> int:
+    """The same, where a failure is returned as the negative errno: an exception takes longer than the call."""
     how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve | RESOLVE_NO_MAGICLINKS)
     for _attempt in range(128):  # EAGAIN: a rename raced with the walk (openat2(2), ERRORS)
-        try:
-            return call("openat2", root, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how), target=path)
-        except KernelError as error:
-            if error.errno != errno.EAGAIN:
-                raise
-    raise KernelError("openat2", errno.EAGAIN, path)
+        result = try_call("openat2", root, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
+        if result != -errno.EAGAIN:
+            break
+    return result
 
 
 class Root:
@@ -68,15 +74,25 @@ class Root:
         """Open what a path leads to inside the root, links followed inside the root."""
         return open_beneath(self.handle, path, flags, mode)
 
+    def find(self, path: str, nothing: Sequence[int] = (errno.ENOENT, errno.ENOTDIR)) -> Optional[int]:
+        """Open what a path leads to (O_PATH), or C(None) where it leads to nothing.
+
+        Args:
+            nothing: What the kernel says then.
+        """
+        result = _try_open(self.handle, path, os.O_PATH)
+        if result >= 0:
+            return result
+        if -result in nothing:
+            return None
+        raise failure("openat2", -result, path)
+
     def exists(self, path: str) -> bool:
         """Whether a path leads to anything inside the root."""
-        try:
-            os.close(self.open(path))
-        except KernelError as error:
-            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-                return False
-            raise
-        return True
+        found = self.find(path, (errno.ENOENT, errno.ENOTDIR, errno.ELOOP))
+        if found is not None:
+            os.close(found)
+        return found is not None
 
     def make_folders(self, path: str, mode: int = 0o755, resolve: int = RESOLVE_IN_ROOT) -> int:
         """Create a folder and its parents where missing, beneath the root; return its descriptor (O_PATH).

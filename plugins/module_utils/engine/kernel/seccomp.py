@@ -4,7 +4,8 @@
 """System call filters: rules put together as classic BPF, and installed (seccomp(2), bpf in the kernel's filter.h).
 
 Neighbouring numbers with the same verdict become one run; a binary search over the runs leads to a verdict or to
-the few comparisons of arguments that a rule has. One such block stands for each architecture.
+the few comparisons of arguments that a rule has. One such block stands for each architecture. The shorter a filter, the
+sooner it is in force: the kernel compiles it anew for each container. So the verdicts stand once at the end of a block.
 """
 
 from __future__ import annotations
@@ -118,9 +119,14 @@ def assemble(blocks: Sequence[Block], elsewhere: int = KILL_PROCESS) -> bytes:
 
 def _choose(border: int, below: List[Instruction], above: List[Instruction]) -> List[Instruction]:
     """Go one way for numbers below a border, the other from it on."""
-    if len(below) < 256:
-        return [(_AT_LEAST, len(below), 0, border)] + below + above
-    return [(_AT_LEAST, 0, 1, border), (_JUMP, 0, 0, len(below))] + below + above
+    return _choose_past(border, len(below)) + below + above
+
+
+def _choose_past(border: int, length: int) -> List[Instruction]:
+    """Go on for numbers below a border, and past so many instructions from it on."""
+    if length < 256:
+        return [(_AT_LEAST, length, 0, border)]
+    return [(_AT_LEAST, 0, 1, border), (_JUMP, 0, 0, length)]
 
 
 def _search(block: Block) -> List[Instruction]:
@@ -148,7 +154,7 @@ def _search(block: Block) -> List[Instruction]:
         add(block.beyond + 1, [(_RETURN, 0, 0, block.unknown)])
     else:
         add(following, default)
-    return _tree(runs)
+    return _shared(runs) or _tree(runs)
 
 
 def _tree(runs: List[Tuple[int, List[Instruction]]]) -> List[Instruction]:
@@ -156,6 +162,36 @@ def _tree(runs: List[Tuple[int, List[Instruction]]]) -> List[Instruction]:
         return runs[0][1]
     middle = len(runs) // 2
     return _choose(runs[middle][0], _tree(runs[:middle]), _tree(runs[middle:]))
+
+
+def _shared(runs: List[Tuple[int, List[Instruction]]]) -> List[Instruction]:
+    """The same where each mere verdict stands once, at the end; nothing where that is too far for a conditional jump."""
+    code: List[_Loose] = list(_leaning(runs))
+    ends = sorted({place for each in code for place in each[1:3] if isinstance(place, str)})
+    places = {label: len(code) + number for number, label in enumerate(ends)}
+    result: List[Instruction] = []
+    for here, (operation, yes, no, value) in enumerate(code, 1):
+        jumps = [places[each] - here if isinstance(each, str) else each for each in (yes, no)]
+        if max(jumps) > 255:
+            return []
+        result.append((operation, jumps[0], jumps[1], value))
+    return result + [(_RETURN, 0, 0, int(label)) for label in ends]
+
+
+def _leaning(runs: List[Tuple[int, List[Instruction]]]) -> Sequence[_Loose]:
+    """The tree in which mere verdicts are left out: a jump to one names it."""
+    if len(runs) == 1:
+        return runs[0][1]
+    middle = len(runs) // 2
+    border, halves = runs[middle][0], (runs[:middle], runs[middle:])
+    below, above = ("" if len(half) > 1 or len(half[0][1]) > 1 else str(half[0][1][0][3]) for half in halves)
+    if above:
+        return [(_AT_LEAST, above, below or 0, border), *([] if below else _leaning(halves[0]))]
+    rest = _leaning(halves[1])
+    if below:
+        return [(_AT_LEAST, 0, below, border), *rest]
+    first = _leaning(halves[0])
+    return [*_choose_past(border, len(first)), *first, *rest]
 
 
 def _leaf(rules: List[Rule], default: int) -> List[Instruction]:
@@ -203,7 +239,18 @@ def _compare(comparison: Comparison) -> List[_Loose]:
     return [load_high, (_ABOVE, _FAIL, 0, high), (_EQUAL, 0, _OK, high), load_low, (test, _FAIL, 0, low)]
 
 
-def install(program: bytes, flags: int) -> int:
+class Program(ctypes.Structure):
+    """A filter as seccomp(2) takes it (struct sock_fprog); see C(ready)."""
+
+    _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_char_p)]
+
+
+def ready(program: bytes) -> Program:
+    """A filter to be put in force later: in a process that has just been forked to make this would take half a millisecond."""
+    return Program(len(program) // 8, program)
+
+
+def install(program: Program, flags: int) -> int:
     """Put a filter in force on the calling thread, for good.
 
     Returns: With FLAG_NEW_LISTENER a descriptor of its notifications, else 0.
@@ -211,9 +258,7 @@ def install(program: bytes, flags: int) -> int:
     Raises:
         KernelError: EACCES without CAP_SYS_ADMIN and without no_new_privs.
     """
-    code = ctypes.create_string_buffer(program, len(program))
-    header = ctypes.create_string_buffer(struct.pack("@HxxxxxxP", len(program) // 8, ctypes.addressof(code)), 16)
-    return call("seccomp", _SET_MODE_FILTER, flags, header, target="filter of %d instructions" % (len(program) // 8))
+    return call("seccomp", _SET_MODE_FILTER, flags, ctypes.byref(program), target="filter of %d instructions" % program.length)
 
 
 def judge(program: bytes, architecture: int, number: int, arguments: Sequence[int] = ()) -> int:

@@ -13,11 +13,13 @@ import ctypes
 import os
 from typing import Any, Optional
 
-from ..errors import KernelError, Unsupported
+from ..errors import EngineError, KernelError, Unsupported
 
 libc = ctypes.CDLL(None, use_errno=True)
 _syscall = libc.syscall
 _syscall.restype = ctypes.c_long
+_syscall.argtypes = [ctypes.c_long] + [ctypes.c_void_p] * 6  # a register each: no object has to be made of a number
+_NOUGHTS = (0,) * 6
 
 _OLD = {
     # name: (x86_64, the generic table: aarch64, riscv64, loongarch64)
@@ -84,18 +86,22 @@ def call(name: str, *arguments: Any, target: str = "") -> int:
         KernelError: The call failed.
     """
     result = try_call(name, *arguments)
-    if result >= 0:
-        return result
-    if result == -38:  # ENOSYS: the same number everywhere that we run
-        raise Unsupported("this kernel (%s) has no system call %s" % (os.uname().release, name),
-                          "Run a kernel of version 5.12 or newer")
-    raise KernelError(name, -result, target)
+    if result < 0:
+        raise failure(name, -result, target)
+    return result
+
+
+def failure(name: str, number_of_error: int, target: str) -> EngineError:
+    """What is raised for a call that failed."""
+    if number_of_error == 38:  # ENOSYS: the same number everywhere that we run
+        return Unsupported("this kernel (%s) has no system call %s" % (os.uname().release, name),
+                           "Run a kernel of version 5.12 or newer")
+    return KernelError(name, number_of_error, target)
 
 
 def try_call(name: str, *arguments: Any) -> int:
     """Like C(call), but a failure is returned as the negative errno."""
-    wide = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
-    result = int(_syscall(ctypes.c_long(number(name)), *wide))
+    result = int(_syscall(number(name), *arguments, *_NOUGHTS[len(arguments):]))
     return result if result >= 0 else -ctypes.get_errno()
 
 

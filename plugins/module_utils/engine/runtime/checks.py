@@ -166,8 +166,12 @@ def array(each: Check, least: int = 0, most: int = 65536) -> Check:
             raise Invalid(where, "must be an array, not %s" % kind(value))
         if not least <= len(value) <= most:
             raise Invalid(where, "has %d members, not %d to %d" % (len(value), least, most))
-        for number, member in enumerate(value):
-            each(member, "%s[%d]" % (where, number))
+        try:
+            for member in value:
+                each(member, where)
+        except Invalid:  # only now it is worth the time to say which
+            for number, member in enumerate(value):
+                each(member, "%s[%d]" % (where, number))
     return check
 
 

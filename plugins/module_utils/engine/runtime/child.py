@@ -14,7 +14,7 @@ import struct
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..cgroup import entry as cgroup_entry
-from ..kernel import mounts, namespaces, paths, processes
+from ..kernel import mounts, namespaces, paths, processes, signals
 from ..kernel.syscalls import call
 from . import (cgroup_mount, devices, hooks, identity, init, isolation, labels, launch, masks, memory,
                parameters, record, report, rootfs, rootless, users)
@@ -49,6 +49,7 @@ class Plan(NamedTuple):
         tree: Descriptor of a detached copy of the root, where a user namespace may not be able to reach its path.
         console: The socket that gets the terminal, or C(None) where there is none.
         unprivileged: Whether the creator has no rights but those in the user namespace that it makes.
+        groups_denied: Whether its user namespace may be one in which nobody sets groups: none that the host's root makes is.
     """
 
     config: Dict[str, Any]
@@ -77,6 +78,7 @@ class Plan(NamedTuple):
     tree: Optional[int]
     console: Optional[Any]
     unprivileged: bool
+    groups_denied: bool
 
 
 def run(plan: Plan) -> None:
@@ -105,7 +107,7 @@ def _await_go(plan: Plan) -> None:
 def _set_up(plan: Plan, stage: launch.Stage) -> None:
     config = plan.config
     linux = config.get("linux") or {}
-    launch.reset_signals()
+    signals.reset()
     if plan.entry is not None:
         stage.name = "cgroup"
         cgroup_entry.enter_self(plan.entry, born=True)
@@ -124,7 +126,8 @@ def _set_up(plan: Plan, stage: launch.Stage) -> None:
     if in_user_namespace:
         launch.become_root()
         processes.set_dumpable(False)
-        plan = plan._replace(who=plan.who._replace(may_set_groups=rootless.may_set_groups(plan.proc)))
+        if plan.groups_denied and not rootless.may_set_groups(plan.proc):
+            plan = plan._replace(who=plan.who._replace(may_set_groups=False))
     identity.lessen(plan.who)
     if linux.get("timeOffsets") or "time" in plan.request.new:
         _enter_time(plan, linux.get("timeOffsets") or {}, offsets)

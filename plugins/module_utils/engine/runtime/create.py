@@ -182,7 +182,8 @@ def _create(bundle: str, root: str, state_dir: str, config: Dict[str, Any], cont
             preserved=options.preserved, report=reporting, go=going, start=start, result=result, proc=proc,
             record=kept, keyring=options.keyring, pivot=options.pivot, init=options.init,
             filter=launch.filter_of(config, options.filters), tree=root_tree, console=options.console,
-            unprivileged=rootless.unprivileged())
+            unprivileged=rootless.unprivileged(),
+            groups_denied=request.handle("user") is not None or "user" in request.new and rootless.limited())
         made = isolation.make_child(request, born, entry.v2 if entry is not None else None)
         if made.pid == 0:
             os.close(go)

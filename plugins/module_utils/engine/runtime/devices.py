@@ -109,12 +109,12 @@ def make(root: paths.Root, wanted: Sequence[Node], by_bind: bool) -> None:
                 places.attach(root, node.path, node.tree, folder=False)
                 continue
             if by_bind and not stat.S_ISFIFO(node.mode):
-                _bind(root, node)
+                _bind(root, node, folder, name)
                 continue
             try:
                 _make(folder, name, node)
             except PermissionError:
-                _bind(root, node)
+                _bind(root, node, folder, name)
     finally:
         if folder >= 0:
             os.close(folder)
@@ -158,12 +158,20 @@ def is_null(handle: int) -> bool:
     return stat.S_ISCHR(status.st_mode) and status.st_rdev == NULL
 
 
-def _bind(root: paths.Root, node: Node) -> None:
+def _bind(root: paths.Root, node: Node, folder: int, name: str) -> None:
     tree = mounts.open_tree(node.path, clone=True)
     try:
         if os.fstat(tree).st_rdev != node.device:
             raise OSError(errno.ENODEV, "the host has another device there", node.path)
-        places.attach(root, node.path, tree, folder=False)
+        try:
+            new = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=folder)
+        except FileExistsError:
+            places.attach(root, node.path, tree, folder=False)
+            return
+        try:
+            places.cover(new, tree, node.path)
+        finally:
+            os.close(new)
     finally:
         os.close(tree)
 

@@ -11,7 +11,7 @@ from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..cgroup import entry as cgroup_entry
 from ..errors import Conflict, EngineError
-from ..kernel import clone, namespaces, paths, processes
+from ..kernel import clone, namespaces, paths, processes, signals
 from . import console, identity, isolation, labels, launch, memory, record, report, rootless, spec, users
 from .checks import Invalid, numbers
 
@@ -231,7 +231,7 @@ def _child(plan: _Plan) -> None:
     """The added process, from its birth to its execve; never returns."""
     stage = launch.Stage()
     try:
-        launch.reset_signals()
+        signals.reset()
         _enter_cgroup(plan, stage)
         processes.set_dumpable(False)
         os.setsid()

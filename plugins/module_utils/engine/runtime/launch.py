@@ -46,17 +46,6 @@ def seal_imports() -> None:
     sys.path, sys.meta_path, sys.path_hooks, sys.path_importer_cache = [], [], [], {}
 
 
-def reset_signals() -> None:
-    """Default dispositions and an empty mask: an ignored signal would be inherited through execve(2)."""
-    for number in range(1, signal.NSIG):
-        try:
-            if signal.getsignal(number) is not signal.SIG_DFL:
-                signal.signal(number, signal.SIG_DFL)
-        except (OSError, ValueError):
-            continue  # SIGKILL, SIGSTOP and the two that the C library keeps for itself
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
 def end_by_signals(wanted: bool) -> None:
     """Whether the caller ends by a signal that asks it to: the first process of a PID namespace ignores what it does not catch."""
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):

@@ -5,18 +5,15 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from typing import Sequence
 
-from ..errors import KernelError
 from ..kernel import mounts, paths
 from . import devices, places
 
 _EMPTY = (mounts.MOUNT_ATTR_RDONLY | mounts.MOUNT_ATTR_NOSUID | mounts.MOUNT_ATTR_NODEV
           | mounts.MOUNT_ATTR_NOEXEC)
-_GONE = (errno.ENOENT, errno.ENOTDIR)
 
 
 def mask(root: paths.Root, masked: Sequence[str]) -> None:
@@ -27,12 +24,9 @@ def mask(root: paths.Root, masked: Sequence[str]) -> None:
     empty = -1
     try:
         for path in masked:
-            try:
-                target = root.open(path)
-            except KernelError as error:
-                if error.errno in _GONE:
-                    continue
-                raise
+            target = root.find(path)
+            if target is None:
+                continue
             try:
                 if not stat.S_ISDIR(os.fstat(target).st_mode):
                     tree = devices.null()
@@ -56,12 +50,9 @@ def mask(root: paths.Root, masked: Sequence[str]) -> None:
 def protect(root: paths.Root, read_only: Sequence[str]) -> None:
     """Make what is at some paths read-only, mounts below included; what is missing is left out."""
     for path in read_only:
-        try:
-            target = root.open(path)
-        except KernelError as error:
-            if error.errno in _GONE:
-                continue
-            raise
+        target = root.find(path)
+        if target is None:
+            continue
         try:
             tree = mounts.open_tree("", target, clone=True, recursive=True)
             try:

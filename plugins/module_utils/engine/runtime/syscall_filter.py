@@ -41,10 +41,16 @@ _assembled: Dict[str, Filter] = {}
 
 
 class Filter(NamedTuple):
-    """A filter ready to be put in force."""
+    """A filter ready to be put in force.
+
+    Attributes:
+        program: Its instructions.
+        ready: The same as the kernel takes them.
+    """
 
     program: bytes
     flags: int
+    ready: seccomp.Program
 
     @property
     def asks(self) -> bool:
@@ -53,7 +59,7 @@ class Filter(NamedTuple):
 
     def install(self) -> int:
         """Put it in force on this process, for good; see C(kernel.seccomp.install)."""
-        return seccomp.install(self.program, self.flags)
+        return seccomp.install(self.ready, self.flags)
 
 
 def actions() -> List[str]:
@@ -91,7 +97,7 @@ def assemble(section: Dict[str, Any], folder: str = "") -> Filter:
     if program is None:
         program = _program(section)
         _keep(path, program)
-    result = Filter(program, _flags_of(section))
+    result = Filter(program, _flags_of(section), seccomp.ready(program))
     _assembled[key] = result
     return result
 
