@@ -59,7 +59,10 @@ def test_every_way_leads_to_the_container(places: Tuple[Host, Host, Runner]) -> 
     answers = ask(host, "host", one, other, hoped=[one, other])
     assert (answers[one].partition(" ")[0], answers[other].partition(" ")[0]) == ("both", "four")
     assert ask(outside, "outside", "tcp:[%s]:8083" % HOST[6]) == {"tcp:[%s]:8083" % HOST[6]: "nothing"}
-    assert len(pids(host, "coracle-proxy")) == 1, "one for all ports"
+    (pid,) = pids(host, "coracle-proxy")  # one for all ports
+    status = dict(line.split(":\t", 1) for line in host.run(["cat", "/proc/%s/status" % pid]).stdout.splitlines())
+    assert [int(status[name], 16) for name in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb")] == [0] * 5
+    assert status["NoNewPrivs"] == "1"
 
 
 def test_the_hosts_rules_of_input_decide_about_the_proxy_alone(places: Tuple[Host, Host, Runner]) -> None:

@@ -19,7 +19,7 @@ import struct
 import time
 from typing import Callable, Dict, List, Mapping, Tuple
 
-from ..kernel import processes, syscalls
+from ..kernel import capabilities, processes, syscalls
 from ..network.proxied import Way
 
 IDLE = 30.0
@@ -158,6 +158,8 @@ def _be(sockets: Mapping[Key, socket.socket], ways: Mapping[Key, Way]) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     except (ImportError, OSError, ValueError):
         pass
+    capabilities.give_up()  # it talks with strangers and with containers, and needs no right for it
+    processes.set_dumpable(False)
     Proxy([(sock, ways[key]) for key, sock in sockets.items() if key in ways], wake).serve()
 
 

@@ -119,3 +119,14 @@ def keep_over_setuid(on: bool) -> None:
 def set_no_new_privileges() -> None:
     """Let execve(2) grant nothing from now on (PR_SET_NO_NEW_PRIVS)."""
     call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def give_up() -> None:
+    """Have no capability any more, and get none by any program: for a process of root's that needs none.
+
+    Raises:
+        KernelError: EPERM without CAP_SETPCAP.
+    """
+    limit_bounding(0)
+    set_own(0, 0, 0)
+    set_no_new_privileges()
