@@ -177,6 +177,10 @@ options:
         description:
           - As O(coracle.containers.container_network#module:icc).
         type: bool
+      vlan_filtering:
+        description:
+          - As O(coracle.containers.container_network#module:vlan_filtering).
+        type: bool
       persistent:
         description:
           - Whether the network stays when its last member goes. Where nothing is said it does not.
@@ -229,6 +233,80 @@ options:
       egress_burst:
         description: Bytes that may go at once. By default as O(bandwidth.ingress_burst).
         type: str
+  vlan:
+    description:
+      - The VLANs that the namespace is in, on a network with O(network.vlan_filtering).
+      - The host, with the gateway, published ports and the resolver of names, is in VLAN 1, as are those of whom nothing is said.
+      - Read back from the bridge's port.
+    type: dict
+    suboptions:
+      pvid:
+        description: Id of the VLAN whose frames come and go without a tag. By default V(1); V(0) for none.
+        type: int
+      tagged:
+        description: Ids, or ranges such as V(30-39), of the VLANs whose frames come and go with a tag.
+        type: list
+        elements: str
+  networks:
+    description:
+      - All networks that the namespace is connected to, with one interface each; the default route and published ports lead through the first
+        that is not internal.
+      - In place of O(network), O(interface), O(ipv4_address), O(ipv6_address), O(mac_address), O(aliases), O(bandwidth) and O(vlan), which
+        are about a single one.
+      - Connected and disconnected live; who stays keeps its interface, its addresses and its connections. A network that nobody has
+        declared is made; see M(coracle.containers.container_network).
+      - Read back over netlink inside the namespace and at the host's ends of its links.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: The network's name. V(coracle) is the default network.
+        type: str
+        required: true
+      ipv4_address:
+        description: As O(ipv4_address).
+        type: str
+      ipv6_address:
+        description: As O(ipv6_address).
+        type: str
+      mac_address:
+        description: As O(mac_address).
+        type: str
+      aliases:
+        description: As O(aliases).
+        type: list
+        elements: str
+      interface:
+        description: As O(interface).
+        type: str
+        aliases: [interface_name]
+      bandwidth:
+        description: As O(bandwidth).
+        type: dict
+        suboptions:
+          ingress_rate:
+            description: As O(bandwidth.ingress_rate).
+            type: str
+          ingress_burst:
+            description: As O(bandwidth.ingress_burst).
+            type: str
+          egress_rate:
+            description: As O(bandwidth.egress_rate).
+            type: str
+          egress_burst:
+            description: As O(bandwidth.egress_burst).
+            type: str
+      vlan:
+        description: As O(vlan).
+        type: dict
+        suboptions:
+          pvid:
+            description: As O(vlan.pvid).
+            type: int
+          tagged:
+            description: As O(vlan.tagged).
+            type: list
+            elements: str
   routes:
     description:
       - Routes beyond the default one, as the whole list. Others that are found in the main table are removed.
@@ -313,6 +391,25 @@ EXAMPLES = r"""
       internal: true
     ipv4_address: 10.20.0.10
     aliases: [db]
+
+- name: A namespace on two networks, which goes on while it is taken from one or put on a third
+  coracle.containers.container_netns:
+    name: proxy
+    networks:
+      - name: front
+      - name: backend
+        interface: back0
+        ipv4_address: 10.20.0.11
+        aliases: [proxy-inside]
+    published_ports: ["443:443"]
+
+- name: A router between the VLANs 10 and 20 of a network
+  coracle.containers.container_netns:
+    name: router
+    networks:
+      - name: segments
+        vlan:
+          tagged: [10, 20]
 
 - name: Routes and sysctls inside
   coracle.containers.container_netns:

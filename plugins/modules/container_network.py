@@ -216,6 +216,14 @@ options:
       - Whether the members reach one another. Where nothing is said they do. With V(false) they do not do so by published ports either;
         others reach these as ever.
     type: bool
+  vlan_filtering:
+    description:
+      - Whether the bridge keeps VLANs (IEEE 802.1Q) apart. Where nothing is said it passes over tags, as a switch without VLANs does.
+      - The host and its gateways are in VLAN 1, and so is each member but those that C(vlan) of their attachment puts into others. Members of
+        another VLAN reach one another and who has that VLAN tagged; not the host, and so nothing beyond it, nor does it reach them.
+      - Cannot become V(false) as long as such members are there. Only with O(driver=bridge).
+      - Read back from the bridge.
+    type: bool
   persistent:
     description:
       - Whether the network stays when its last member goes, or while it has none. With V(false) a network without a member goes with the

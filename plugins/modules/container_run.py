@@ -673,6 +673,19 @@ options:
           egress_burst:
             description: Bytes that may go at once. By default as O(networks[].bandwidth.ingress_burst).
             type: str
+      vlan:
+        description:
+          - The VLANs that the container is in, on a network with O(coracle.containers.container_network#module:vlan_filtering).
+          - The host, with the gateway, published ports and the resolver of names, is in VLAN 1, as are those of whom nothing is said.
+        type: dict
+        suboptions:
+          pvid:
+            description: Id of the VLAN whose frames come and go without a tag. By default V(1); V(0) for none.
+            type: int
+          tagged:
+            description: Ids, or ranges such as V(30-39), of the VLANs whose frames come and go with a tag.
+            type: list
+            elements: str
   published_ports:
     description:
       - Ports of the host that lead into the container, C([ADDRESS:]HOST:CONTAINER[/PROTOCOL]), as Docker writes them; an

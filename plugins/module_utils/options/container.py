@@ -12,18 +12,10 @@ from .. import values
 from ..option import NOT_COMPARED, UNORDERED, Option
 from ..engine.container import mount_row, secrets
 from ..engine.plan import LIVE, RECREATE
+from .attachment import ATTACHMENT
 from .health import HEALTH
 from .limits import LIMITS
-from .ports import (
-    BANDWIDTH,
-    PUBLISHED_FORM,
-    host_name,
-    interface,
-    ipv4_address,
-    ipv6_address,
-    mac_address,
-    published_port,
-)
+from .ports import PUBLISHED_FORM, host_name, published_port
 from .policy import POLICY
 from .registry import PULL, REGISTRY
 from .secrets import SECRETS
@@ -217,17 +209,6 @@ _MOUNT = (
     Option("no_copy", type="bool", default=False),
     Option("create_host_path", type="bool", default=False),
 )
-_NETWORK = (
-    Option("name", required=True, parse=values.name, form="the name of a network"),
-    Option("ipv4_address", parse=ipv4_address, form="an address such as 10.209.0.10"),
-    Option("ipv6_address", parse=ipv6_address, form="an address such as fd00:20::10"),
-    Option("mac_address", parse=mac_address, form="an address such as 02:42:0a:d1:00:05"),
-    Option("aliases", type="list", elements="str", parse=host_name, form="a host name"),
-    Option("interface", aliases=("interface_name",), parse=interface, form="at most 15 letters, digits, _, ., -"),
-    Option("bandwidth", type="dict", options=BANDWIDTH),
-)
-
-
 _LOG_OPTIONS = (
     Option("tag", parse=_log_tag, form="at most 128 visible characters"),
     Option("syslog_address", parse=_syslog_address, form="unix:///PATH, udp://ADDRESS:PORT or tcp://ADDRESS:PORT"),
@@ -297,7 +278,7 @@ _FILES = (
 _NET = (
     Option("network_mode", aliases=("network", "net"), default="bridge", parse=_network_mode, disruption=RECREATE, read_from=RECORD,
            form="bridge, none, host, container:NAME, ns:PATH or the name of a network"),
-    Option("networks", type="list", elements="dict", options=_NETWORK, disruption=LIVE,
+    Option("networks", type="list", elements="dict", options=ATTACHMENT, disruption=LIVE,
            read_from="netlink inside the namespace"),
     Option("published_ports", aliases=("ports", "publish", "published"), type="list", elements="str", parse=published_port,
            compare=UNORDERED, form=PUBLISHED_FORM,

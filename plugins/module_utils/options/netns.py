@@ -11,6 +11,7 @@ from typing import Any, Dict
 from .. import values
 from ..engine.plan import RECREATE
 from ..option import CONTAINED, NOT_COMPARED, UNORDERED, Option
+from .attachment import ATTACHMENT, VLAN
 from .network import BRIDGE, NETWORK
 from .policy import POLICY
 from .ports import (
@@ -75,6 +76,8 @@ OPTIONS = (
     Option("aliases", type="list", elements="str", parse=host_name, form="host names such as db.internal",
            compare=UNORDERED, read_from="the lease"),
     Option("bandwidth", type="dict", options=BANDWIDTH, read_from="netlink: the queueing disciplines of the host's end"),
+    Option("vlan", type="dict", options=VLAN, read_from="netlink: the VLANs of the bridge's port"),
+    Option("networks", type="list", elements="dict", options=ATTACHMENT, read_from="netlink inside the namespace"),
     Option("routes", type="list", elements="dict", options=ROUTE, compare=UNORDERED,
            read_from="netlink inside the namespace, main table"),
     Option("sysctls", type="dict", parse=_sysctls, form="a mapping such as net.core.somaxconn to '1024'",

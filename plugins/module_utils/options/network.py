@@ -91,6 +91,7 @@ _OF_NETWORK = (
     Option("internal", type="bool", read_from=_RECORD),
     Option("isolate", parse=_isolate, form="no, yes or strict", read_from=_RECORD),
     Option("icc", type="bool", read_from="netlink: the ports of the bridge"),
+    Option("vlan_filtering", type="bool", read_from=BRIDGE),
 )
 
 NETWORK = (

@@ -124,6 +124,37 @@ def test_each_option_changes_and_then_holds(host: Host, change: Dict[str, Any], 
     assert ("coracle" in links) == (change == {"network": {"persistent": True}}), links
 
 
+def test_networks_are_a_list_that_changes_under_the_namespace(host: Host) -> None:
+    host.module("container_network", name="back", subnet="10.31.0.0/24", ipv6=True)
+    rows = [{"name": "front"}, {"name": "back", "interface_name": "lan0", "ipv4_address": "10.31.0.9", "mac_address": "02:00:00:00:00:31",
+                                "aliases": ["store"], "bandwidth": {"ingress_rate": "1G"}}]
+    made = converge(host, name="web", networks=rows, published_ports=["8080:80"])
+    assert [(each["name"], each["network"]) for each in made["netns"]["interfaces"][1:]] == [("eth0", "front"), ("lan0", "back")]
+    assert "10.31.0.9/24" in made["netns"]["interfaces"][2]["addresses"]
+    inode = host.shell("stat -Lc %i /run/coracle/netns/web; " + NSENTER % "web" + "ip -o link show lan0 | cut -d: -f1")
+    by_hand = {"ip link set co-back down": ("update_network", "network back"),
+               "ip addr flush dev co-front": ("update_network", "network front"),
+               NSENTER % "web" + "ip addr flush dev lan0": ("connect", "networks"),
+               "ip link set $(ls /sys/class/net/co-back/brif) nomaster": ("connect", "networks")}
+    for command, (action, option) in by_hand.items():
+        host.shell(command)
+        mended = converge(host, name="web", networks=rows, published_ports=["8080:80"])["actions"]
+        assert (action, option) in [(step["action"], name) for step in mended for name in step["options"]], (command, mended)
+    host.shell("ip link del co-front")
+    assert converge(host, name="web", networks=rows, published_ports=["8080:80"])["changed"]
+    changed = converge(host, name="web", networks=[*rows[1:], {"name": "third"}], published_ports=["8080:80"])
+    assert {step["disruption"] for step in changed["actions"]} == {"live"}
+    assert "disconnect" in [step["action"] for step in changed["actions"]] and "co-front" not in host.shell("ip -o link")
+    assert inode == host.shell("stat -Lc %i /run/coracle/netns/web; " + NSENTER % "web" + "ip -o link show lan0 | cut -d: -f1")
+    assert "10.31.0.9 . 80" in host.shell("nft list table inet coracle"), "ports go where the default route is"
+    for wrong, words in (({"networks": rows, "aliases": ["x"]}, ["aliases", "networks"]),
+                         ({"networks": [{"name": "back"}, {"name": "back"}]}, ["back", "twice"]),
+                         ({"networks": rows[:1], "mode": "none"}, ["front", "none"])):
+        refused = host.module("container_netns", name="b", fail=True, **wrong)
+        assert all(word in refused["msg"] for word in words), refused["msg"]
+    assert converge(host, name="web", network={"name": "third"})["netns"]["interfaces"][1]["network"] == "third"
+
+
 def test_a_namespace_joins_another(host: Host) -> None:
     host.module("container_netns", name="web")
     converge(host, name="sidecar", mode="container:web")

@@ -158,6 +158,7 @@ def _network(instance: Instance, desired: Desired, netns: NetnsSpec, record: rec
         options["networks"] = wiring.observed_view(seen.attachments)
         options["published_ports"] = wiring.ports(netns._replace(published=seen.published))
         drift += [Difference("networks", list(each), None) for each in seen.surplus]
+        drift += network.of_networks(netns, seen)
         drift += [each for each in (naming.drift(instance),) if each is not None]
     if all(record.options.get(key) == desired.options[key] for key in ("etc_hosts", "dns_servers",
                                                                        "dns_search_domains", "dns_opts")):

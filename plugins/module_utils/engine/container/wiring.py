@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping, Optional
 
 from ..instance import Instance
-from ..network import bandwidth, hosts, namespace, publish, spec
+from ..network import hosts, namespace, publish, spec
 from ..network.spec import NetnsSpec
 from . import records
 
@@ -25,10 +25,7 @@ def settle(instance: Instance, name: str, options: Mapping[str, Any]) -> NetnsSp
     if mode not in ("bridge", "none", "host") and not mode.startswith(("container:", "ns:")):
         mode, wanted = "bridge", [{"network": {"name": mode}}]
     for row in options["networks"]:
-        attachment = {"network": {"name": row["name"]}, "ipv4_address": row.get("ipv4_address"),
-                      "ipv6_address": row.get("ipv6_address"),
-                      "mac_address": row.get("mac_address"), "aliases": row.get("aliases"),
-                      "interface": row.get("interface"), "bandwidth": row.get("bandwidth")}
+        attachment = spec.of_row(row)
         wanted = [each for each in wanted if each["network"] != attachment["network"]] + [attachment]
     netns = spec.settle(instance, name, mode, wanted, published=options["published_ports"],
                         names=hosts.to_record(names(options)), labels=options.get("labels"), policy=options.get("policy"),
@@ -53,15 +50,12 @@ def names(options: Mapping[str, Any]) -> hosts.Names:
 
 def view(netns: NetnsSpec) -> List[Dict[str, Any]]:
     """The attachments as C(networks) shows them."""
-    return [{"name": each.network.name, "interface": each.interface, "ipv4_address": each.address, "ipv6_address": each.ipv6_address,
-             "mac_address": each.mac, "aliases": list(each.names[1:]), "bandwidth": bandwidth.view(each.bandwidth)}
-            for each in netns.attachments]
+    return [spec.row_view(spec.attachment_view(each)) for each in netns.attachments]
 
 
 def observed_view(attachments: Any) -> List[Dict[str, Any]]:
     """The same of what was observed."""
-    return [dict({key: row[key] for key in ("interface", "ipv4_address", "ipv6_address", "mac_address", "aliases", "bandwidth")},
-                 name=row["network"]["name"]) for row in attachments]
+    return [spec.row_view(row) for row in attachments]
 
 
 def ports(netns: NetnsSpec) -> List[str]:

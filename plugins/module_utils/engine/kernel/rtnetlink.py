@@ -40,7 +40,7 @@ IFLA_INET6_ADDR_GEN_MODE = 8
 _ADDR_GEN_NONE = 1
 VETH_INFO_PEER = 1
 IFLA_BRPORT_MODE = 4
-IFLA_BR_NF_CALL_IPTABLES, IFLA_BR_NF_CALL_IP6TABLES = 36, 37
+IFLA_BR_VLAN_FILTERING, IFLA_BR_NF_CALL_IPTABLES, IFLA_BR_NF_CALL_IP6TABLES = 7, 36, 37
 IFLA_BRPORT_ISOLATED = 33
 _CHILD_MODE = 1  # IFLA_MACVLAN_MODE, IFLA_IPVLAN_MODE
 _CHILD_MODES = {"macvlan": {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8}, "ipvlan": {"l2": 0, "l3": 1, "l3s": 2}}
@@ -78,6 +78,7 @@ class Link(NamedTuple):
         isolated: Whether, as a bridge port, it exchanges no frames with other ports that are so too.
         parent: Index of the link that it is a child of, in that link's namespace, or 0.
         qdisc: The kind of the queueing discipline at its root, such as C(noqueue).
+        vlan_filtering: Whether it is a bridge that keeps VLANs apart.
     """
 
     ifindex: int
@@ -92,6 +93,7 @@ class Link(NamedTuple):
     isolated: bool = False
     parent: int = 0
     qdisc: str = ""
+    vlan_filtering: bool = False
 
 
 class Address(NamedTuple):
@@ -252,11 +254,13 @@ def read_link(reply: Reply) -> Link:
     values = attributes(reply.body, _IFINFO.size)
     info = attributes(values.get(IFLA_LINKINFO, b""))
     port = attributes(info.get(IFLA_INFO_SLAVE_DATA, b"")) if text(info.get(IFLA_INFO_SLAVE_KIND)) == "bridge" else {}
-    return Link(index, text(values.get(IFLA_IFNAME)), text(info.get(IFLA_INFO_KIND)), bool(flags & IFF_UP),
+    kind = text(info.get(IFLA_INFO_KIND))
+    bridge = attributes(info.get(IFLA_INFO_DATA, b"")) if kind == "bridge" else {}
+    return Link(index, text(values.get(IFLA_IFNAME)), kind, bool(flags & IFF_UP),
                 number(values.get(IFLA_MTU)), ":".join("%02x" % part for part in values.get(IFLA_ADDRESS, b"")),
                 number(values.get(IFLA_MASTER)), text(values.get(IFLA_IFALIAS)),
                 bool(number(port.get(IFLA_BRPORT_MODE))), bool(number(port.get(IFLA_BRPORT_ISOLATED))),
-                number(values.get(IFLA_LINK)), text(values.get(IFLA_QDISC)))
+                number(values.get(IFLA_LINK)), text(values.get(IFLA_QDISC)), bool(number(bridge.get(IFLA_BR_VLAN_FILTERING))))
 
 
 # Addresses -----------------------------------------------------------------

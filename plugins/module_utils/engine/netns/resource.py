@@ -14,10 +14,10 @@ from ..network.observe import Observed
 from ..network.spec import NetnsSpec
 from ..plan import LIVE, RECREATE, Change, Difference, Plan
 
-_OF_ATTACHMENT = ("network", "interface", "ipv4_address", "ipv6_address", "mac_address", "aliases", "bandwidth")
+_OF_ATTACHMENT = ("network", "interface", "ipv4_address", "ipv6_address", "mac_address", "aliases", "bandwidth", "vlan")
 _STEPS = (
-    ("update_network", ("network", "net.", "nftables")),
-    ("connect", ("interface", "ipv4_address", "ipv6_address", "mac_address", "aliases", "bandwidth")),
+    ("update_network", ("network", "network ", "net.", "nftables")),
+    ("connect", ("interface", "ipv4_address", "ipv6_address", "mac_address", "aliases", "bandwidth", "vlan", "networks")),
     ("route", ("routes", "default_route", "loopback")),
     ("set_sysctls", ("sysctls",)),
     ("publish", ("published_ports",)),
@@ -65,12 +65,19 @@ def resolve(instance: Instance, params: Mapping[str, Any]) -> Desired:
         (each["destination"], each["gateway"], each["metric"]) for each in params["routes"]]
     if routes is not None and len(set(routes)) < len(routes):
         raise InvalidValue("routes", params["routes"], "names a route twice", "Name each route once")
-    wanted = [request] if request else []
+    several = params["networks"]
+    if several is not None and request:
+        option = next(iter(request))
+        raise InvalidValue(option, params[option], "is about one network, beside 'networks', which is about all",
+                           "Say it in a row of 'networks'" if option != "network" else
+                           "Name the network in a row of 'networks'; what it is like is said by container_network")
+    wanted = [request] if request else [specification.of_row(row) for row in several or ()]
     spec = specification.settle(instance, name, params["mode"], wanted, routes, params["sysctls"],
                                 params["published_ports"] or (), None, *_about(instance, params))
     options: Dict[str, Any] = {"mode": spec.mode}
     if spec.attachments:
-        options.update(specification.attachment_view(spec.attachments[0]))
+        rows = [specification.attachment_view(each) for each in spec.attachments]
+        options.update(rows[0] if several is None else {"networks": [specification.row_view(row) for row in rows]})
         options["published_ports"] = publish.contract(spec.published)
     if spec.routes is not None:
         options["routes"] = _shown(spec.routes)
@@ -89,10 +96,10 @@ def observe(instance: Instance, desired: Desired) -> Current:
     options: Dict[str, Any] = {"mode": seen.mode, "routes": _shown(seen.routes),
                                "sysctls": dict(seen.sysctls),
                                "published_ports": publish.contract(seen.published)}
-    if seen.attachments:
-        options.update(seen.attachments[0])
+    if "networks" in desired.options:
+        options["networks"] = [specification.row_view(row) for row in seen.attachments]
     else:
-        options.update(dict.fromkeys(_OF_ATTACHMENT))
+        options.update(seen.attachments[0] if seen.attachments else dict.fromkeys(_OF_ATTACHMENT))
     record = records.load(instance, desired.name)
     options.update(labels=record.labels or {} if record else {}, policy=record.policy or {} if record else {})
     return Current(seen, options)
@@ -109,11 +116,12 @@ def plan(desired: Desired, observed: Current, differences: Sequence[Difference])
     if any(each.option == "mode" for each in differences):
         return (Change("recreate", desired.name, RECREATE, differences),)
     steps: List[Change] = []
-    both = differences + seen.drift
+    both = differences + seen.drift + (looking.of_networks(desired.spec, seen) if "networks" in desired.options else ())
     for action, options in _STEPS:
         of_step = tuple(each for each in both if _belongs(each.option, options))
         if of_step:
-            target = desired.spec.attachments[0].network.name if action == "update_network" else desired.name
+            named = [each.option.partition(" ")[2] for each in of_step if each.option.startswith("network ")]
+            target = (named or [desired.spec.attachments[0].network.name])[0] if action == "update_network" else desired.name
             steps.append(Change(action, target, LIVE, of_step))
     steps.extend(Change("disconnect", "%s from %s" % (interface, network), LIVE)
                  for network, interface in seen.surplus)
@@ -146,7 +154,7 @@ def _about(instance: Instance, params: Mapping[str, Any]) -> List[Any]:
 
 
 def _belongs(option: str, options: Tuple[str, ...]) -> bool:
-    return any(option == each or each.endswith(".") and option.startswith(each) for each in options)
+    return any(option == each or each.endswith((".", " ")) and option.startswith(each) for each in options)
 
 
 def _shown(routes: Sequence[Tuple[str, str, int]]) -> List[Dict[str, Any]]:

@@ -20,7 +20,8 @@ from ..instance import Instance
 from ..kernel import rtnetlink
 from ..kernel.netlink import Socket
 from ..store import files
-from . import addresses, firewall, hosts, leases, links, namespace, networks, overlay, proxied, publish, records, sysctls, turns, zones
+from . import addresses, firewall, hosts, leases, links, namespace, networks, overlay, proxied, publish, records, sysctls, turns
+from . import vlans, zones
 from .ends import host_end
 from .networks import Network
 from .spec import Attachment, NetnsSpec, route_of
@@ -133,7 +134,7 @@ def _lease(instance: Instance, attachment: Attachment, spec: NetnsSpec, undo: Ex
         attachment = attachment._replace(address=found[0], ipv6_address=found[1],
                                          mac=attachment.mac if own_mac else networks.mac_of(found[0]))
     lease = leases.Lease(spec.name, attachment.interface, attachment.address, attachment.mac, attachment.names,
-                         attachment.ipv6_address)
+                         attachment.ipv6_address, attachment.vlan)
     before = leases.find(instance, network.name, spec.name, attachment.interface)
     if before != lease:
         if before is None:
@@ -180,7 +181,11 @@ def put_network(instance: Instance, network: Network, sock: Socket, undo: ExitSt
         for lease in leases.of(instance, network.name):
             end = rtnetlink.link(sock, host_end(instance, lease.netns, lease.interface))
             if end is not None and end.master != index:
-                sock.request(rtnetlink.set_link(end.name, master=index))
+                sock.request(*([rtnetlink.set_link(end.name, up=False)] if lease.vlan != vlans.USUAL else []),
+                             rtnetlink.set_link(end.name, master=index))
+                if lease.vlan != vlans.USUAL:
+                    links.put_into_vlans(end.name, lease.vlan, sock)
+                    sock.request(rtnetlink.set_link(end.name, up=True))
     return index
 
 

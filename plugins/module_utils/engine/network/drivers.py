@@ -62,7 +62,8 @@ def refuse_bridge(driver: str, given: Mapping[str, Any]) -> None:
     Raises:
         InvalidValue: It was asked for.
     """
-    for option, usual in (("bridge", ""), ("masquerade", True), ("isolate", "yes"), ("icc", True), ("masquerade_exclude", ())):
+    for option, usual in (("bridge", ""), ("masquerade", True), ("isolate", "yes"), ("icc", True), ("masquerade_exclude", ()),
+                          ("vlan_filtering", False)):
         if given.get(option, usual) != usual:
             raise InvalidValue("network." + option, given[option], "cannot be with the driver '%s', whose members the host does "
                                "not route for" % driver, "Leave it out, or use the driver bridge")

@@ -17,7 +17,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 from ..instance import Instance
 from ..kernel import namespaces, nftables
 from ..store import files
-from . import chains, elements, leases, networks, overlay, policy, proxied, publish, records
+from . import chains, elements, leases, networks, overlay, policy, proxied, publish, records, vlans
 from .ends import host_end
 from .networks import Network
 from .publish import Published
@@ -78,10 +78,11 @@ class Seen(NamedTuple):
 def gather(instance: Instance) -> State:
     """The state on disk."""
     nets = [net for net in networks.every(instance) if net.bridged]
-    addresses: Dict[Tuple[str, str], Tuple[str, ...]] = {}
+    addresses: Dict[Tuple[str, str], Tuple[str, ...]] = {}  # of those that the host meets
     for net in nets:
         for lease in leases.of(instance, net.name):
-            addresses[(net.name, lease.netns)] = lease.addresses
+            if not net.vlan_filtering or lease.vlan.pvid == vlans.OF_HOST:
+                addresses[(net.name, lease.netns)] = lease.addresses
     known = {record.name: record for record in records.every(instance)}
     members = []
     for net in nets:

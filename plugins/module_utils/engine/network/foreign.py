@@ -147,7 +147,7 @@ def _member(subnet: str) -> str:
 
 def _published(spec: NetnsSpec) -> List[Way]:
     """What comes from other hosts to published ports."""
-    target = next((each for each in spec.attachments if each.network.publishes), None)
+    target = next((each for each in spec.attachments if each.publishes), None)
     found: Dict[Tuple[str, str, int], Way] = {}
     for port in spec.published if target is not None else ():
         for address in target.addresses if target is not None else ():

@@ -14,8 +14,9 @@ from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 from ..errors import Conflict, InvalidValue
 from ..instance import Instance
 from ..store import files
-from . import addresses, documents, pools
+from . import addresses, documents, pools, vlans
 from .networks import Network
+from .vlans import Vlans
 
 
 class Lease(NamedTuple):
@@ -28,6 +29,7 @@ class Lease(NamedTuple):
         mac: The interface's MAC.
         names: What the neighbours call the holder: its name and its aliases.
         ipv6_address: Likewise; empty where the network has no such subnet.
+        vlan: Which VLANs the holder is in, where the network keeps them apart.
     """
 
     netns: str
@@ -36,6 +38,7 @@ class Lease(NamedTuple):
     mac: str
     names: Tuple[str, ...] = ()
     ipv6_address: str = ""
+    vlan: Vlans = vlans.USUAL
 
     @property
     def addresses(self) -> Tuple[str, ...]:
@@ -132,4 +135,5 @@ def _path(instance: Instance, network: str, netns: str, interface: str) -> str:
 
 def _lease(document: Any) -> Lease:
     return Lease(str(document["netns"]), str(document["interface"]), str(document["address"]), str(document["mac"]),
-                 tuple(str(name) for name in document.get("names") or ()), str(document.get("ipv6_address") or ""))
+                 tuple(str(name) for name in document.get("names") or ()), str(document.get("ipv6_address") or ""),
+                 vlans.of_record(document.get("vlan")))

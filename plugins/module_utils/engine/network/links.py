@@ -15,7 +15,7 @@ from ..errors import KernelError
 from ..instance import Instance
 from ..kernel import rtnetlink
 from ..kernel.netlink import Socket
-from . import addresses, bandwidth, namespace, sysctls
+from . import addresses, bandwidth, namespace, sysctls, vlans
 from .ends import ALIAS, host_end
 from .spec import Attachment, NetnsSpec, cidrs
 
@@ -102,13 +102,27 @@ def _new_pair(place: Place, wanted: Attachment, bridge: int) -> None:
         rtnetlink.new_veth(name, wanted.interface, place.handle, wanted.mac, wanted.network.mtu, bridge),
         rtnetlink.set_link(name, no_link_local=True, alias="%s%s %s" % (ALIAS, place.spec.name, wanted.interface)),
         *([rtnetlink.set_port(name, hairpin, isolated)] if hairpin or isolated else []),
-        rtnetlink.set_link(name, up=True))
+        *([] if wanted.vlan != vlans.USUAL else [rtnetlink.set_link(name, up=True)]))
+    if wanted.vlan != vlans.USUAL:  # before a frame passes
+        put_into_vlans(name, wanted.vlan, place.sock)
+        place.sock.request(rtnetlink.set_link(name, up=True))
     if wanted.bandwidth != bandwidth.NONE:
         bandwidth.apply(place.instance, place.spec.name, wanted.interface, wanted.bandwidth, place.sock)
 
 
+def put_into_vlans(name: str, wanted: vlans.Vlans, sock: Socket) -> None:
+    """Bring the VLANs of a port of a bridge to what is wanted."""
+    end = rtnetlink.link(sock, name)
+    if end is not None:
+        vlans.apply(end.ifindex, wanted, sock)
+
+
 def _mend_port(place: Place, wanted: Attachment, bridge: int, outside: rtnetlink.Link) -> None:
     hairpin, isolated = bool(place.spec.published), not wanted.network.icc
+    if outside.master != bridge and wanted.vlan != vlans.USUAL:  # not up in a bridge whose VLANs it is not in yet
+        place.sock.request(rtnetlink.set_link(outside.name, up=False), rtnetlink.set_link(outside.name, master=bridge))
+    if wanted.network.vlan_filtering:
+        put_into_vlans(outside.name, wanted.vlan, place.sock)
     if not outside.up or outside.mtu != wanted.network.mtu or outside.master != bridge:
         place.sock.request(rtnetlink.set_link(outside.name, up=True, mtu=wanted.network.mtu, master=bridge))
     if (outside.hairpin, outside.isolated) != (hairpin, isolated):

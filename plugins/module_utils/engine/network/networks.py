@@ -13,9 +13,9 @@ import os
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from ..errors import Conflict, InvalidValue
+from ..errors import Conflict, InvalidValue, Unsupported
 from ..instance import Instance
-from ..kernel import rtnetlink
+from ..kernel import bridge_vlans, rtnetlink
 from ..kernel.netlink import Socket
 from ..store import files
 from . import addresses, documents, drivers, overlay, pools, requests, sysctls
@@ -64,6 +64,7 @@ class Network(NamedTuple):
         policy: Who may speak with its members; see C(policy).
         peers: The other hosts of a network over several.
         cluster_ranges: The blocks that the subnets of all of them lie in.
+        vlan_filtering: Whether the bridge keeps the VLANs of its members apart.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Network(NamedTuple):
     policy: Optional[Dict[str, Any]] = None
     peers: Tuple[overlay.Peer, ...] = ()
     cluster_ranges: Tuple[str, ...] = ()
+    vlan_filtering: bool = False
 
     @property
     def pools(self) -> Tuple[Pool, ...]:
@@ -284,11 +286,15 @@ def ensure(instance: Instance, sock: Socket, network: Network) -> int:
             raise Conflict("the bridge '%s' vanished while it was made" % network.bridge, "Run the task again")
         if network.ipv6_subnet:
             sysctls.allow_ipv6(network.bridge)
+        if network.vlan_filtering:
+            sock.request(bridge_vlans.set_filtering(network.bridge, True))
         sock.request(*[rtnetlink.add_address(link.ifindex, each) for each in wanted])
         if network.driver == overlay.DRIVER:
             overlay.ensure(sock, network, link.ifindex)
         return link.ifindex
     _check_ours(network, seen.link)
+    if seen.link.vlan_filtering != network.vlan_filtering:
+        sock.request(bridge_vlans.set_filtering(network.bridge, network.vlan_filtering))
     changes = []
     if not seen.link.up or seen.link.mtu != network.mtu:
         changes.append(rtnetlink.set_link(network.bridge, up=True, mtu=network.mtu))
@@ -355,6 +361,11 @@ def _check(network: Network, known: Sequence[Network], recorded: Optional[Networ
     if network.policy and not network.bridged:
         raise InvalidValue("policy", network.policy, "cannot be kept: what the driver '%s' sends passes the host by" % network.driver,
                            "Use the driver 'bridge'")
+    if network.vlan_filtering and network.driver != "bridge":
+        raise InvalidValue("vlan_filtering", True, "is of no meaning to the driver '%s'" % network.driver, "Use the driver bridge")
+    if network.vlan_filtering and not bridge_vlans.supported(sock):
+        raise Unsupported("this kernel (%s) keeps no VLANs apart on bridges, which network '%s' asks for" % (os.uname().release, network.name),
+                          "Leave vlan_filtering out, or use a kernel with CONFIG_BRIDGE_VLAN_FILTERING")
     if len(os.fsencode(network.bridge)) > 15:
         raise InvalidValue("network.bridge", network.bridge, "is longer than the kernel's 15 bytes",
                            "Write a shorter name")

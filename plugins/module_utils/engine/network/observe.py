@@ -13,7 +13,7 @@ from ..kernel import rtnetlink
 from ..kernel.netlink import Socket
 from ..plan import Difference
 from ..store import glance
-from . import addresses, bandwidth, firewall, leases, links, namespace, networks, overlay, publish, records, sysctls, turns
+from . import addresses, bandwidth, firewall, leases, links, namespace, networks, overlay, publish, records, sysctls, turns, vlans
 from .ends import host_end, host_link
 from .firewall import Seen
 from .publish import Published
@@ -130,7 +130,7 @@ def _attachment(instance: Instance, spec: NetnsSpec, wanted: Attachment, record:
     if inner is None or not links.fits(wanted, above.ifindex if above else 0, outer, inner) or \
             (wanted.network.name, wanted.interface) not in (record.attachments if record else ()):
         return {"network": network, "interface": None, "ipv4_address": None, "ipv6_address": None, "mac_address": None,
-                "aliases": None, "bandwidth": None}
+                "aliases": None, "bandwidth": None, "vlan": None}
     faults = [] if inner.up else ["down"]
     if outer is not None:
         faults += _port_faults(spec, wanted, outer, above)
@@ -143,7 +143,9 @@ def _attachment(instance: Instance, spec: NetnsSpec, wanted: Attachment, record:
             "ipv4_address": _address(wanted, here, ipv6=False), "ipv6_address": _address(wanted, here, ipv6=True),
             "interface": wanted.interface + (" (%s)" % ", ".join(faults) if faults else ""),
             "aliases": list(lease.names[1:]) if lease else None, "bandwidth": bandwidth.view(bandwidth.observe(
-                instance, spec.name, wanted.interface, wanted.bandwidth, sock) if outer is not None else bandwidth.NONE)}
+                instance, spec.name, wanted.interface, wanted.bandwidth, sock) if outer is not None else bandwidth.NONE),
+            "vlan": vlans.view(outer is not None and wanted.network.vlan_filtering,
+                               vlans.observe(outer.ifindex, sock) if outer is not None and wanted.network.vlan_filtering else vlans.USUAL)}
 
 
 def _port_faults(spec: NetnsSpec, wanted: Attachment, outer: rtnetlink.Link, bridge: Optional[rtnetlink.Link]) -> List[str]:
@@ -182,7 +184,7 @@ def network_state(recorded: Optional[networks.Network], seen: Seen, sock: Socket
         view.update(bridge=None, gateway=None, mtu=None)
         return view
     view["bridge"] = bridge.link.name + ("" if bridge.link.up else " (down)")
-    view["mtu"] = bridge.link.mtu
+    view["mtu"], view["vlan_filtering"] = bridge.link.mtu, bridge.link.vlan_filtering
     wanted = networks.gateway_cidrs(recorded)
     for pool, row, cidr in zip(recorded.pools, view["subnets"], wanted):
         if cidr not in bridge.addresses:
@@ -235,6 +237,18 @@ def _host_drift(instance: Instance, spec: NetnsSpec, seen: Seen) -> List[Differe
     return found
 
 
+def of_networks(spec: NetnsSpec, seen: Observed) -> Tuple[Difference, ...]:
+    """How the networks themselves differ from what they are declared to be, for who names them alone."""
+    found = []
+    for attachment, row in zip(spec.attachments, seen.attachments):
+        wanted, there = network_view(attachment.network), row["network"]
+        odd = [key for key, value in wanted.items() if there.get(key) != value]
+        if odd and there["subnet"] is not None:  # else it is about to be made
+            found.append(Difference("network " + attachment.network.name, {key: there.get(key) for key in odd},
+                                    {key: wanted[key] for key in odd}))
+    return tuple(found)
+
+
 def table_drift(instance: Instance, seen: Seen) -> Difference:
     """What is wrong with the table as a whole."""
     return Difference("nftables", "no table %s" % instance.name if seen.listing is None
@@ -246,7 +260,7 @@ def _bridge_sysctls(spec: NetnsSpec) -> List[Tuple[str, str]]:
     found = [(sysctls.accept_ra(each.network.bridge), "0") for each in spec.attachments if each.network.bridged]
     if not spec.proxy and any(publish.loopback(port) for port in spec.published):
         found += [(sysctls.route_localnet(each.network.bridge), "1")
-                  for each in spec.attachments if each.network.publishes][:1]
+                  for each in spec.attachments if each.publishes][:1]
     return found
 
 
@@ -254,7 +268,7 @@ def _published(spec: NetnsSpec, record: Optional[records.Record], seen: Seen) ->
     if seen.intact or record is not None and record.proxy:
         return publish.expand(record.published) if record else ()
     for each in spec.attachments:
-        if each.network.publishes:
+        if each.publishes:
             return firewall.published_in(seen.listing, each.addresses)
     return ()
 

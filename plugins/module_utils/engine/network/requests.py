@@ -11,7 +11,7 @@ from ..errors import InvalidValue
 from . import overlay
 
 _PLAIN = ("name", "bridge", "subnet", "gateway", "mtu", "masquerade", "internal", "persistent", "ipv6_subnet", "ipv6_gateway",
-          "ip_range", "ipv6_range", "driver", "isolate", "icc", "policy")
+          "ip_range", "ipv6_range", "driver", "isolate", "icc", "policy", "vlan_filtering")
 _MAPPINGS = {"aux_addresses": "aux_addresses", "labels": "labels"}
 ELSEWHERE = {
     "com.docker.network.bridge.name": "bridge", "bridge_name": "bridge",

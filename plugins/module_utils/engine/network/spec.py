@@ -16,10 +16,11 @@ from ..errors import Conflict, InvalidValue, NotFound, Unsupported
 from ..instance import Instance
 from ..kernel import nftables, rtnetlink
 from ..kernel.netlink import Socket
-from . import bandwidth, drivers, leases, namespace, networks, overlay, policy as policies, publish, records, turns
+from . import bandwidth, drivers, leases, namespace, networks, overlay, policy as policies, publish, records, turns, vlans
 from .bandwidth import Bandwidth
 from .networks import Network
 from .publish import Published
+from .vlans import Vlans
 
 Route = Tuple[str, str, int]
 """Destination as CIDR, gateway or nothing, metric."""
@@ -27,6 +28,9 @@ Route = Tuple[str, str, int]
 
 CONTAINER_SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
 """In a container's own namespace all ports and ping are for every user, as with Docker: they are not the host's."""
+
+
+_OF_ROW = ("interface", "ipv4_address", "ipv6_address", "mac_address", "aliases", "bandwidth", "vlan")
 
 
 class Attachment(NamedTuple):
@@ -42,6 +46,7 @@ class Attachment(NamedTuple):
         request: What was asked for of the network.
         ipv6_address: Likewise; empty where the network has no such subnet.
         bandwidth: How much it may receive and send.
+        vlan: The VLANs that it is in, where the network keeps them apart.
     """
 
     network: Network
@@ -53,6 +58,22 @@ class Attachment(NamedTuple):
     request: Optional[Mapping[str, Any]] = None
     ipv6_address: str = ""
     bandwidth: Bandwidth = bandwidth.NONE
+    vlan: Vlans = vlans.USUAL
+
+    @property
+    def meets_host(self) -> bool:
+        """Whether it is in one VLAN with the network's gateway."""
+        return not self.network.vlan_filtering or self.vlan.pvid == vlans.OF_HOST
+
+    @property
+    def outward(self) -> bool:
+        """Whether it is a way out."""
+        return self.meets_host and not self.network.internal
+
+    @property
+    def publishes(self) -> bool:
+        """Whether ports of the host can lead to it."""
+        return self.meets_host and self.network.publishes
 
     @property
     def addresses(self) -> Tuple[str, ...]:
@@ -92,7 +113,7 @@ class NetnsSpec(NamedTuple):
         """The default routes that come with the networks: of each family at most one, and none that was declared."""
         found: Dict[str, Route] = {}
         for each in self.attachments:
-            for address in () if each.network.internal else each.addresses:
+            for address in each.addresses if each.outward else ():
                 pool = each.network.pool_of(address)
                 destination = "::/0" if ":" in address else "0.0.0.0/0"
                 if pool is not None and pool.gateway and not any(route[0] == destination for route in self.routes or ()):
@@ -102,7 +123,7 @@ class NetnsSpec(NamedTuple):
     @property
     def forwarded(self) -> Tuple[str, ...]:
         """The default routes that lead to the host, which then passes packets on."""
-        gateways = {gateway for each in self.attachments if each.network.bridged for gateway in each.network.gateways}
+        gateways = {gateway for each in self.attachments if each.network.bridged and each.meets_host for gateway in each.network.gateways}
         return tuple(destination for destination, gateway, _metric in self.defaults if gateway in gateways)
 
 
@@ -114,8 +135,8 @@ def settle(instance: Instance, name: str, mode: str = "bridge", wanted: Sequence
 
     Args:
         wanted: Each attachment: C(network) (a mapping with the fields of C(Network), C(None) where nothing is said),
-            C(interface), C(ipv4_address), C(ipv6_address), C(mac_address), C(aliases), C(bandwidth). For the mode C(bridge), none means the
-            default network.
+            C(interface), C(ipv4_address), C(ipv6_address), C(mac_address), C(aliases), C(bandwidth), C(vlan). For the mode C(bridge),
+            none means the default network.
         published: In written form, as the option table yields it.
         policy: As C(options.policy) yields it.
 
@@ -144,6 +165,10 @@ def settle(instance: Instance, name: str, mode: str = "bridge", wanted: Sequence
             interfaces = _interfaces(instance, name, wanted or ({},))
             for request, interface in zip(wanted or ({},), interfaces):
                 settled.append(_attachment(instance, name, interface, request, settled, sock))
+        apart = next((each for each in settled if each.network.publishes and not each.meets_host), None)
+        if ports and apart is not None and not any(each.publishes for each in settled):
+            raise InvalidValue("published_ports", publish.contract(ports), "lead into network '%s' by a pvid that the host is not in"
+                               % apart.network.name, "Publish no port, or attach with the pvid %d" % vlans.OF_HOST)
         if ports and not any(each.network.publishes for each in settled):
             raise InvalidValue("published_ports", publish.contract(ports), "lead into an internal network"
                                if all(each.network.internal for each in settled) else "lead into a network of the driver '%s', "
@@ -153,6 +178,9 @@ def settle(instance: Instance, name: str, mode: str = "bridge", wanted: Sequence
             if policy and not each.network.bridged:
                 raise InvalidValue("policy", policy, "cannot be kept on network '%s': what its driver '%s' sends passes the host by"
                                    % (each.network.name, each.network.driver), "Attach networks with a bridge only")
+            if each.vlan.tagged and (policy or each.network.policy):
+                raise InvalidValue("vlan", vlans.view(True, each.vlan), "has tagged VLANs, whose frames no policy is kept for",
+                                   "Leave 'policy' out, also that of network '%s', or give it no tagged VLANs" % each.network.name)
         publish.check(instance, name, ports)
         return NetnsSpec(name, mode, tuple(settled), None if routes is None else tuple(map(normal, routes)),
                          tuple(sorted((sysctls or {}).items())), ports, names, *about, proxy)
@@ -233,8 +261,8 @@ def _attachment(instance: Instance, name: str, interface: str, request: Mapping[
     if limits != bandwidth.NONE and not network.bridged:
         raise InvalidValue("bandwidth", bandwidth.view(limits), "cannot be with the driver '%s', whose links have no end on the "
                            "host" % network.driver, "Leave it out, or use a network with a bridge")
-    return Attachment(network, interface, address, mac or networks.mac_of(address), names,
-                      pinned, request.get("network"), ipv6_address, limits)
+    return Attachment(network, interface, address, mac or networks.mac_of(address), names, pinned, request.get("network"), ipv6_address,
+                      limits, vlans.settle(network.name, network.vlan_filtering, request.get("vlan")))
 
 
 def check_members(instance: Instance, network: Network, others: Sequence[leases.Lease]) -> None:
@@ -261,6 +289,9 @@ def check_members(instance: Instance, network: Network, others: Sequence[leases.
                            % (network.name, option, was, new or "none", who),
                            "Remove these first, or choose a network of another name")
     for lease in others:
+        if recorded.vlan_filtering and not network.vlan_filtering and lease.vlan != vlans.USUAL:
+            raise Conflict("network '%s' cannot pass over VLANs while '%s' is kept apart by them" % (network.name, lease.netns),
+                           "Take 'vlan' from that member first, or leave vlan_filtering on")
         for address in lease.addresses:
             if network.pool_of(address) is None:
                 raise Conflict("network '%s' cannot lose the subnet of %s, which '%s' has" % (network.name, address, lease.netns),
@@ -320,7 +351,18 @@ def attachment_view(attachment: Attachment) -> Dict[str, Any]:
     """An attachment as options show it; the same keys as what is observed."""
     return {"network": network_view(attachment.network), "interface": attachment.interface,
             "ipv4_address": attachment.address, "ipv6_address": attachment.ipv6_address, "mac_address": attachment.mac,
-            "aliases": list(attachment.names[1:]), "bandwidth": bandwidth.view(attachment.bandwidth)}
+            "aliases": list(attachment.names[1:]), "bandwidth": bandwidth.view(attachment.bandwidth),
+            "vlan": vlans.view(attachment.network.vlan_filtering, attachment.vlan)}
+
+
+def of_row(row: Mapping[str, Any]) -> Dict[str, Any]:
+    """A row of an option C(networks) as C(settle) takes it."""
+    return {"network": {"name": row["name"]}, **{key: row.get(key) for key in _OF_ROW}}
+
+
+def row_view(view: Mapping[str, Any]) -> Dict[str, Any]:
+    """What C(attachment_view) or C(observe) tell of an attachment, as a row of C(networks)."""
+    return {"name": view["network"]["name"], **{key: view[key] for key in _OF_ROW}}
 
 
 def route_of(seen: rtnetlink.Route) -> Route:

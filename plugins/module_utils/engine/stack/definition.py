@@ -248,7 +248,7 @@ class _Building:
         mode = params["network_mode"]
         rows = [dict(each) for each in params["networks"] or ()]
         if not rows and mode == "bridge" and "network_mode" not in row["said"]:
-            rows = [dict.fromkeys(("ipv4_address", "ipv6_address", "mac_address", "aliases", "interface", "bandwidth"), None)]
+            rows = [dict.fromkeys(("ipv4_address", "ipv6_address", "mac_address", "aliases", "interface", "bandwidth", "vlan"), None)]
             rows[0]["name"] = DEFAULT
             if DEFAULT not in self.document["networks"]:
                 real = "%s_%s" % (self.name, DEFAULT)
