@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import pytest
@@ -93,6 +94,38 @@ def test_what_stops_our_packets_is_named_and_the_remedy_lets_them_pass(world: Tu
         assert warnings(host) == []
         assert passes(host, outside) == (True, True)
     finally:
+        lift(host)
+
+
+REAL = {
+    "ufw": ("ufw --force enable", "ufw --force disable && ufw --force reset", "ufw reload", ("ufw route allow in", "ufw route allow out")),
+    "firewalld": ("mkdir -p /run/dbus && dbus-daemon --system --fork --nopidfile && firewalld --nopid && "
+                  "until firewall-cmd --state; do sleep 0.2; done",
+                  "pkill -x firewalld; pkill -x dbus-daemon; while pgrep -x firewalld; do sleep 0.1; done; true",
+                  "firewall-cmd --reload", ("firewall-cmd --permanent --zone=trusted",)),
+}
+"""Firewalls of distributions: how each is started, ended and loaded anew, and the beginnings of what to tell it."""
+
+
+@pytest.mark.parametrize("name", sorted(REAL))
+def test_firewalls_of_distributions_stop_our_packets_until_they_are_told(world: Tuple[Host, Host], name: str) -> None:
+    host, outside = world
+    start, stop, again, remedies = REAL[name]
+    if shutil.which(name) is None:
+        pytest.skip("this machine has no %s: apt-get install %s, where nothing starts it by itself" % (name, name))
+    host.shell(start)
+    try:
+        found = warnings(host)
+        assert found and passes(host, outside) != (True, True), found
+        told = [each.split("Let it pass: ", 1)[1] for each in found]
+        assert all(each.startswith(remedies) for each in told), told
+        for each in told:
+            host.shell(each)
+        assert warnings(host) == [] and passes(host, outside) == (True, True)
+        host.shell(again)
+        assert warnings(host) == [] and passes(host, outside) == (True, True), "it lasts, and our table is not touched"
+    finally:
+        host.shell(stop)
         lift(host)
 
 

@@ -364,7 +364,8 @@ def _check(network: Network, known: Sequence[Network], recorded: Optional[Networ
     if network.vlan_filtering and network.driver != "bridge":
         raise InvalidValue("vlan_filtering", True, "is of no meaning to the driver '%s'" % network.driver, "Use the driver bridge")
     if network.vlan_filtering and not bridge_vlans.supported(sock):
-        raise Unsupported("this kernel (%s) keeps no VLANs apart on bridges, which network '%s' asks for" % (os.uname().release, network.name),
+        raise Unsupported("this kernel (%s) keeps no VLANs apart on bridges, which network '%s' asks for"
+                          % (os.uname().release, network.name),
                           "Leave vlan_filtering out, or use a kernel with CONFIG_BRIDGE_VLAN_FILTERING")
     if len(os.fsencode(network.bridge)) > 15:
         raise InvalidValue("network.bridge", network.bridge, "is longer than the kernel's 15 bytes",
