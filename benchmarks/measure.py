@@ -62,7 +62,7 @@ def main() -> int:
     before = HERE / "results.json"
     if before.exists():  # what other commands have measured stays
         kept = json.loads(before.read_text(encoding="utf-8"))
-        figures.update({name: kept[name] for name in ("pull", "push") if name in kept})
+        figures.update({name: kept[name] for name in ("pull", "push", "attach", "network", "names") if name in kept})
     (target / "results.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     (target / "results.md").write_text(page.render(figures), encoding="utf-8")
     sys.stdout.write("%s\n" % (target / "results.md"))

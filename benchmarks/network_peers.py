@@ -4,20 +4,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Attaching a container beside netavark as Podman calls it and the CNI plugins bridge and portmap.
 
-    benchmarks/network_peers.py [ROUNDS]
+    benchmarks/network_peers.py [--rounds 12] [--print]
 
 Each round attaches one network namespace by each of them, in turn, in hosts of their own: veth pair, bridge port, address, route, one
 published TCP port and the rules. Ours does so in a warm process, as the keeper does; theirs are programs, whose start is part of what
-each attachment costs. Prints milliseconds of the clock and of the processor, and the ratio of ours to the faster of the others; on a
-machine that has other work too, go by the processor's. Needs the Debian packages containernetworking-plugins, iptables and netavark.
+each attachment costs. Then two hundred of ours, one after another. Writes its part of results.json and results.md, or prints it:
+milliseconds of the clock and of the processor, and the ratio of ours to the faster of the others; on a machine that has other work too,
+go by the processor's. Needs the Debian packages containernetworking-plugins, iptables and netavark.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,7 @@ Times = List[Tuple[float, float]]
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import collection  # noqa: E402
+import page  # noqa: E402
 from hosts import Host  # noqa: E402
 from payloads import Payloads  # noqa: E402
 
@@ -125,37 +127,36 @@ def clocked(host: Host, letter: str, rounds: int, one: Callable[[int], None]) ->
     return found
 
 
-def say(line: str) -> None:
-    """A line of the output."""
-    sys.stdout.write(line + "\n")
-
-
-def main(rounds: int) -> None:
-    """Measure, in turn, and print."""
+def main() -> None:
+    """Measure, in turn, and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=12, help="attachments of each in each of three hosts")
+    parser.add_argument("--print", action="store_true", help="print the figures instead of writing them to the page")
+    choices = parser.parse_args()
     collection.use()
-    figures: Dict[str, Times] = {"coracle": [], "netavark": [], "CNI bridge and portmap": [], "200 by coracle": []}
-    with tempfile.TemporaryDirectory(prefix="coracle-bench-") as folder:
-        payloads = Payloads()
-        for at in range(3):
-            for name, work in (("coracle", ours), ("netavark", netavark), ("CNI bridge and portmap", cni),
-                               ("200 by coracle", lambda host, _rounds: two_hundred(host))):
-                host = Host(Path(folder) / ("%s-%d" % (name.split()[0], at) if name[0] != "2" else "many-%d" % at), payloads)
-                try:
-                    times = work(host, rounds)
-                    figures[name] += times if name[0] == "2" else times[1:]  # the first one also makes the bridge
-                finally:
-                    host.close()
-    for name, times in figures.items():
-        clock, processor = [each[0] * 1000 for each in times], [each[1] * 1000 for each in times]
-        say("%-24s median %8.2f ms, least %8.2f; processor: median %8.2f ms, least %8.2f" % (
-            name, statistics.median(clock), min(clock), statistics.median(processor), min(processor)))
-    for at, word in enumerate(("clock", "processor")):
-        mine, peers = [each[at] for each in figures["coracle"]], [
-            [each[at] for each in figures[name]] for name in ("netavark", "CNI bridge and portmap")]
-        say("ratio to the faster, %s: median %.3f, least %.3f" % (
-            word, statistics.median(mine) / min(map(statistics.median, peers)), min(mine) / min(map(min, peers))))
-    say("load average %.1f" % os.getloadavg()[0])
+    figures: Dict[str, Any] = page.circumstances()
+    works: Dict[str, Callable[[Host, int], Times]] = {
+        "coracle": ours, "netavark": netavark, "cni": cni, "200": lambda host, _rounds: two_hundred(host)}
+    times: Dict[str, Times] = {name: [] for name in works}
+    payloads = Payloads()
+    try:
+        with tempfile.TemporaryDirectory(prefix="coracle-bench-") as folder:
+            for at in range(3):
+                for name, work in works.items():
+                    host = Host(Path(folder) / ("%s-%d" % (name, at)), payloads)
+                    try:
+                        found = work(host, choices.rounds)
+                    finally:
+                        host.close()
+                    times[name] += found if name == "200" else found[1:]  # the first one also makes the bridge
+    finally:
+        payloads.close()
+    for at, what in enumerate(("clock", "processor")):
+        spreads = {name: page.spread([each[at] for each in its]) for name, its in times.items()}
+        figures[what] = {**spreads, "ratio": {key: spreads["coracle"][key] / min(spreads[peer][key] for peer in ("netavark", "cni"))
+                                              for key in ("median", "least")}}
+    page.tell("attach", figures, choices.print)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 12)
+    main()

@@ -6,6 +6,11 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
+import statistics
+import sys
+import time
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
@@ -19,6 +24,23 @@ def keep(folder: Path, name: str, figures: Dict[str, Any]) -> None:
     whole = {**json.loads(path.read_text(encoding="utf-8")), name: figures}
     path.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     (folder / "results.md").write_text(render(whole), encoding="utf-8")
+
+
+def circumstances() -> Dict[str, Any]:
+    """When and on what something is measured."""
+    return {"date": time.strftime("%Y-%m-%d", time.gmtime()), "kernel": platform.release(), "load": os.getloadavg()[0]}
+
+
+def tell(name: str, figures: Dict[str, Any], aloud: bool) -> None:
+    """Put a part into the figures of this folder and its page, or only print it."""
+    if not aloud:
+        keep(Path(__file__).parent, name, figures)
+    sys.stdout.write(json.dumps(figures, indent=1) + "\n")
+
+
+def spread(times: Sequence[float]) -> Dict[str, float]:
+    """The median and the least of some."""
+    return {"median": statistics.median(times), "least": min(times)}
 
 
 def render(figures: Dict[str, Any]) -> str:
@@ -57,6 +79,7 @@ def render(figures: Dict[str, Any]) -> str:
         "## Memory of what watches\n",
         "While 20 containers of each side run; KiB of each process on the mean.\n",
         _memory(figures["memory"]),
+        *_networks(figures),
         *_pull(figures.get("pull")),
         *_push(figures.get("push")),
     ]).rstrip("\n") + "\n"
@@ -134,6 +157,45 @@ def _memory(kinds: Dict[str, Any]) -> str:
     return _table(("", "processes", "PSS", "private", "RSS"), [
         [text, *("%d" % kinds[kind][key] for key in ("processes", "pss", "private", "rss"))]
         for kind, text in words.items()])
+
+
+def _networks(figures: Dict[str, Any]) -> List[str]:
+    """What C(network_peers.py), C(network.py) and C(names.py) have found, as far as they were run."""
+    attach, network, names = (figures.get(name) for name in ("attach", "network", "names"))
+    parts = ["## Networks\n"] if attach or network or names else []
+
+    def where(of: Dict[str, Any]) -> str:
+        return "- %(date)s, Linux %(kernel)s; load average %(load).1f before\n" % of
+    if attach:
+        words = {"coracle": "this engine, in a warm process", "netavark": "netavark", "cni": "the CNI plugins bridge and portmap",
+                 "200": "this engine, 200 of them together"}
+        targets = {"coracle": "3", "200": "1000"}
+        ratios = [attach[what]["ratio"][key] for what in ("clock", "processor") for key in ("median", "least")]
+        parts += ["### Attaching a container\n",
+                  "Namespace, veth pair, bridge port, address, route, one published port and the rules; median (least), in milliseconds.\n"
+                  "Ours to the faster peer: **%.3f** (%.3f) of the clock, %.3f (%.3f) of processor time; target 0.1.\n" % tuple(ratios),
+                  where(attach), _table(("", "of the clock", "of the processor", "target"), [
+                      [text, *("%.2f (%.2f)" % (of[name]["median"] * 1000, of[name]["least"] * 1000)
+                               for of in (attach["clock"], attach["processor"])), targets.get(name, "")]
+                      for name, text in words.items()])]
+    if network:
+        ways = {"members": "between two containers", "port": "from another host through a published port"}
+        parts += ["### Rules and throughput\n",
+                  "A table with 1,000 published ports is replaced in %.1f ms (least %.1f; target 20). TCP by iperf3, in Gbit/s, "
+                  "median (best);\nratios are the median of those of each round (and of the best); target 0.97.\n" % (
+                      network["table"]["median"] * 1000, network["table"]["least"] * 1000),
+                  where(network), _table(("", "ours", "Podman's bridge, by netavark", "ratio"), [
+                      [text, *("%.1f (%.1f)" % (of[side]["median"] / 1e9, of[side]["best"] / 1e9) for side in ("coracle", "netavark")),
+                       "**%.2f** (%.2f)" % (of["ratio"], of["ratio of the best"])]
+                      for text, of in ((text, network["throughput"][way]) for way, text in ways.items())])]
+    if names:
+        parts += ["### Names\n",
+                  "In microseconds; target 50. The echo is the way there and back, to a socket in Python on the same bridge.\n"
+                  "The resolver has %(Private_Dirty)d KiB of its own (PSS %(Pss)d).\n" % names["resolver, KiB"],
+                  where(names), _table(("", "median", "least", "99 of 100 below"), [
+                      [text, *("%.1f" % names[what][key] for key in ("median", "least", "99 of 100"))]
+                      for what, text in (("name", "a neighbour's name"), ("echo", "an echo"))])]
+    return parts
 
 
 def _pull(figures: Optional[Dict[str, Any]]) -> List[str]:

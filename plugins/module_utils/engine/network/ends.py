@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Dict, Optional
 
 from ..instance import Instance
@@ -27,4 +28,9 @@ def host_link(sock: Socket, name: str) -> Optional[rtnetlink.Link]:
 
 def host_end(instance: Instance, netns: str, interface: str) -> str:
     """The name of the host's end; 13 bytes, of the kernel's 15."""
-    return "co" + hashlib.sha256(("%s %s %s" % (instance.name, netns, interface)).encode()).hexdigest()[:11]
+    return _end("%s %s %s" % (instance.name, netns, interface))
+
+
+@lru_cache(maxsize=1024)
+def _end(whose: str) -> str:
+    return "co" + hashlib.sha256(whose.encode()).hexdigest()[:11]

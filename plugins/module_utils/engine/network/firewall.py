@@ -35,7 +35,7 @@ class State(NamedTuple):
         networks: By name.
         published: Each port with the address of the container that it leads to; one for each family that it serves.
         resolver: The addresses at which names are asked for, and the ports there, where these are not 53.
-        members: Who is in the networks, for policies.
+        members: Who is in the networks, where there are policies.
         calls: Whether the kernel can have this table judge what passes between the ports of a bridge (br_netfilter); else a
             table of the family bridge does.
         leftover: Whether a table of the family bridge may be there that is not needed any more.
@@ -85,7 +85,8 @@ def gather(instance: Instance) -> State:
                 addresses[(net.name, lease.netns)] = lease.addresses
     known = {record.name: record for record in records.every(instance)}
     members = []
-    for net in nets:
+    policies = any(net.policy for net in nets) or any(record.policy for record in known.values())
+    for net in nets if policies else ():  # nobody else asks for them
         for lease in leases.of(instance, net.name):
             record = known.get(lease.netns)
             members.append(policy.Member((lease.names or (lease.netns,))[0], net.name,

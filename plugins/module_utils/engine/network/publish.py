@@ -135,7 +135,9 @@ def check(instance: Instance, netns: str, wanted: Sequence[Published], listening
         Conflict: One is another container's, or a process of the host listens on it; it says which.
     """
     _check_single(wanted)
-    others: Dict[Tuple[str, int], List[Tuple[str, str]]] = {}
+    if not wanted:
+        return
+    others: Dict[Tuple[str, int], List[Tuple[str, str]]] = {(port.protocol, port.host_port): [] for port in wanted}
     own: Tuple[Published, ...] = ()
     for record in records.every(instance):
         if record.name == netns:
@@ -145,14 +147,16 @@ def check(instance: Instance, netns: str, wanted: Sequence[Published], listening
         if record.name.rstrip("~") == netns.rstrip("~"):  # or that of the container which it takes the place of
             continue
         for port in expand(record.published):
-            others.setdefault((port.protocol, port.host_port), []).append((port.address, record.name))
+            if (port.protocol, port.host_port) in others:
+                others[(port.protocol, port.host_port)].append((port.address, record.name))
     for name, ports in _listened(instance).items():
         if name == netns.rstrip("~"):
             own += ports
         for port in ports if name != netns.rstrip("~") and name not in _yielding else ():
-            others.setdefault((port.protocol, port.host_port), []).append((port.address, name))
+            if (port.protocol, port.host_port) in others:
+                others[(port.protocol, port.host_port)].append((port.address, name))
     for port in wanted:
-        for address, holder in others.get((port.protocol, port.host_port), ()):
+        for address, holder in others[(port.protocol, port.host_port)]:
             if _meet(address, port.address):
                 raise Conflict("port %s of the host is taken: container '%s' publishes it" % (_named(port), holder),
                                "Publish another port, or take it from '%s' first" % holder,

@@ -94,21 +94,19 @@ def compose(network: networks.Network, members: Sequence[leases.Lease],
     Args:
         known: The namespaces by name.
     """
+    if not any(lease.netns in known and known[lease.netns].names is not None for lease in members):
+        return None
     found = []
-    containers = False
     given = {name for lease in members for name in lease.names or (lease.netns,)}
     for lease in members:
         record = known.get(lease.netns)
         names = list(lease.names or (lease.netns,))
         servers: Optional[Tuple[str, ...]] = None
         if record is not None and record.names is not None:
-            containers = True
             # A name or alias that somebody was given goes before what another calls itself.
             names += [name for name in _short(str(record.names["hostname"])) if name not in given]
             servers = tuple(record.names.get("dns") or ()) or None
         found.append(Member(lease.netns, lease.addresses, tuple(names), servers))
-    if not containers:
-        return None
     for peer in network.peers:
         found += [Member("%s at %s" % (each.name, peer.name), each.addresses, (each.name, *each.aliases)) for each in peer.members]
     return Zone(network.name, network.gateways if network.bridged else (), network.subnets, network.internal, tuple(found))
