@@ -107,6 +107,13 @@ def test_what_was_read_is_trusted_under_the_mark_only(tmp_path: Path) -> None:
         assert values() == [1], "nobody else was there, says the mark"
         documents.forget(str(path))
         assert values() == [2]
+        for name, value in (("c", 5), ("b", 4), ("a", 3)):
+            documents.write(str(folder / (name + ".json")), {"v": value}, lambda document: int(document["v"]))
+        assert values() == [3, 4, 5] and (folder / "c.json").read_text(encoding="ascii") == '{\n "v": 5\n}\n'
+        (folder / "c.json").unlink()
+        documents.forget(str(folder / "c.json"))
+        assert values() == [3, 4]
+        documents.write(str(path), {"v": 2}, lambda document: int(document["v"]))
     (folder / "b.json").write_text('{"v": 3}', encoding="ascii")
     with documents.trusted(root, b"somebody else's", b"three"):
         assert values() == [2, 3]

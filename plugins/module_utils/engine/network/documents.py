@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 from ..store import files
+from ..store.documents import decode
 
 _known: Dict[str, Tuple[Tuple[int, int, int], Any]] = {}
 """By path: inode, size and time of change in nanoseconds, and the value."""
@@ -22,8 +23,8 @@ _marks: Dict[str, bytes] = {}
 """By root: the mark under which C(_fresh) and C(_folders) were read."""
 _fresh: Set[str] = set()
 """Paths that need no look at the file while the lock is held."""
-_folders: Dict[str, List[Any]] = {}
-"""The values of folders, likewise."""
+_folders: Dict[str, Dict[str, Any]] = {}
+"""The values of folders by the names of their files, likewise."""
 _held: List[str] = []
 """The roots whose lock is held."""
 
@@ -76,6 +77,26 @@ def read(path: str, build: Callable[[Any], Any]) -> Optional[Any]:
     return known[1]
 
 
+def write(path: str, document: Any, build: Callable[[Any], Any]) -> None:
+    """Replace a file, not waiting for the disk, and know what is in it from now on, where the lock is held."""
+    content = files.encode_json(document)
+    files.write(path, content, 0o600, durable=False)
+    if not (_held and path.startswith(_held[-1] + "/")):
+        forget(path)
+        return
+    value = build(decode(content.decode("utf-8", "surrogateescape")))  # just what a reader would have
+    status = os.stat(path)
+    _known[path] = ((status.st_ino, status.st_size, status.st_ctime_ns), value)
+    _fresh.add(path)
+    folder, name = os.path.split(path)
+    others = _folders.get(folder)
+    if others is not None:
+        fresh = name not in others
+        others[name] = value
+        if fresh:
+            _folders[folder] = {each: others[each] for each in sorted(others)}
+
+
 def forget(path: str) -> None:
     """Read a file again the next time, whatever its marks say; for who has written or removed it."""
     _known.pop(path, None)
@@ -86,17 +107,17 @@ def forget(path: str) -> None:
 def each(folder: str, build: Callable[[Any], Any]) -> List[Any]:
     """The values of all JSON files in a folder, by name."""
     if _held and folder in _folders:
-        return list(_folders[folder])
+        return list(_folders[folder].values())
     try:
         names = sorted(os.listdir(folder))
     except FileNotFoundError:
         return []
-    found = [read(folder + "/" + name, build) for name in names
-             if name.endswith(".json") and not name.startswith(files.TEMPORARY)]
-    found = [value for value in found if value is not None]
+    several = {name: read(folder + "/" + name, build) for name in names
+               if name.endswith(".json") and not name.startswith(files.TEMPORARY)}
+    found = {name: value for name, value in several.items() if value is not None}
     if _held and folder.startswith(_held[-1] + "/"):
-        _folders[folder] = list(found)
-    return found
+        _folders[folder] = found
+    return list(found.values())
 
 
 def _keep(path: str) -> None:

@@ -114,8 +114,7 @@ def write(instance: Instance, network: str, lease: Lease) -> None:
     files.make_folder(os.path.dirname(folder))
     files.make_folder(folder)
     path = _path(instance, network, lease.netns, lease.interface)
-    files.write_json(path, lease._asdict(), durable=False)
-    documents.forget(path)
+    documents.write(path, lease._asdict(), _lease)
 
 
 def remove(instance: Instance, network: str, netns: str, interface: str) -> bool:

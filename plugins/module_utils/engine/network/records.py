@@ -58,8 +58,7 @@ def save(instance: Instance, record: Record) -> None:
     """Write a record; not waiting for the disk, since a namespace does not outlive the host's uptime."""
     files.make_folder(instance.state_root)
     files.make_folder(instance.state("netns"))
-    files.write_json(path(instance, record.name), record._asdict(), durable=False)
-    documents.forget(path(instance, record.name))
+    documents.write(path(instance, record.name), record._asdict(), _record)
 
 
 def forget(instance: Instance, name: str) -> None:

@@ -36,10 +36,13 @@ def disable_ipv6(link: str) -> str:
 def read(name: str) -> Optional[str]:
     """The value of a sysctl in this thread's network namespace, blanks made single; C(None) where there is none."""
     try:
-        with open(_path(name), encoding="ascii", errors="replace") as stream:
-            return " ".join(stream.read().split())
+        handle = os.open(_path(name), os.O_RDONLY | os.O_CLOEXEC)  # a third of the system calls of a stream
     except (FileNotFoundError, NotADirectoryError):
         return None
+    try:
+        return " ".join(os.read(handle, 65536).decode("ascii", "replace").split())
+    finally:
+        os.close(handle)
 
 
 def write(name: str, value: str) -> None:
@@ -48,8 +51,11 @@ def write(name: str, value: str) -> None:
     Raises:
         OSError: It does not exist or the value does not do.
     """
-    with open(_path(name), "w", encoding="ascii") as stream:
-        stream.write(value + "\n")
+    handle = os.open(_path(name), os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(handle, (value + "\n").encode("ascii"))
+    finally:
+        os.close(handle)
 
 
 def need(instance: Instance, name: str, value: str) -> None:
