@@ -138,7 +138,7 @@ fi
 
 packages openssh-server openssh-client iproute2 iputils-ping nftables procps python3 busybox-static curl mmdebstrap psmisc \
     podman crun uidmap slirp4netns fuse-overlayfs containerd bsdutils skopeo buildah umoci erofs-utils golang-src zstd openssl \
-    docker-registry apache2-utils criu catatonit iperf3 iptables
+    docker-registry apache2-utils criu catatonit iperf3 iptables ufw
 venv test
 rm -rf "$reports"
 mkdir -p "$reports"

@@ -132,6 +132,9 @@ def test_a_running_container_is_attached_and_detached(host: Host) -> None:
     assert both["container"]["pid"] == first["pid"]
     assert {each["disruption"] for each in both["actions"]} == {"live"}
     assert not run("web", networks=rows, published_ports=["8080:80"])["changed"]
+    host.shell("ip link set co-back down")
+    mended = run("web", networks=rows, published_ports=["8080:80"])
+    assert [(step["action"], step["options"]) for step in mended["actions"]] == [("reconnect", ["network back"])]
     seen = host.shell("nsenter --target %d --net ip -br addr show dev lan0" % first["pid"])
     assert "10.31.0.9/24" in seen and "/64" in seen
     assert "02:00:00:00:00:31" in host.shell("nsenter --target %d --net ip -br link show dev lan0" % first["pid"])

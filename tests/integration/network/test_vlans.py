@@ -93,11 +93,15 @@ def test_the_kernel_has_what_was_asked_for(segments: Host) -> None:
 def test_what_a_person_changed_is_seen_and_mended(segments: Host, by_hand: str, shown: Any) -> None:
     asked = {"name": "ten", "networks": [{"name": "seg", "ipv4_address": "10.30.0.3", "vlan": {"pvid": 10}}]}
     assert not segments.module("container_netns", asked)["changed"]
-    segments.shell(by_hand.replace("PORT", port_of(segments, "ten")))
+    segments.shell(by_hand.replace("PORT", port_of(segments, "ten")) + ("" if shown else "; ip link set %s nomaster" % port_of(
+        segments, "plain")))
     done = segments.module("container_netns", asked)
     assert done["changed"] and {step["disruption"] for step in done["actions"]} == {"live"}
     if shown is not None:
         assert done["diff"]["before"]["networks"][0]["vlan"] == shown, done["diff"]
+    if shown is None:
+        segments.module("container_netns", name="plain", network=NET, ipv4_address="10.30.0.2")
+        assert vlans(segments, port_of(segments, "plain")) == [[1, 1, ["Egress Untagged", "PVID"]]]
     again = segments.module("container_netns", asked)
     assert not again["changed"], again["actions"]
     assert vlans(segments, port_of(segments, "trunk")) == [[10, 10, []], [19, 21, []]], "others get back what they had"

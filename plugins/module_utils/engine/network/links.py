@@ -119,7 +119,7 @@ def put_into_vlans(name: str, wanted: vlans.Vlans, sock: Socket) -> None:
 
 def _mend_port(place: Place, wanted: Attachment, bridge: int, outside: rtnetlink.Link) -> None:
     hairpin, isolated = bool(place.spec.published), not wanted.network.icc
-    if outside.master != bridge and wanted.vlan != vlans.USUAL:  # not up in a bridge whose VLANs it is not in yet
+    if outside.master != bridge and wanted.network.vlan_filtering:  # not up in a bridge whose VLANs it is not in yet
         place.sock.request(rtnetlink.set_link(outside.name, up=False), rtnetlink.set_link(outside.name, master=bridge))
     if wanted.network.vlan_filtering:
         put_into_vlans(outside.name, wanted.vlan, place.sock)
