@@ -398,6 +398,13 @@ def link(first: Host, second: Host, first_address: str, second_address: str, nam
         host.run(["ip", "link", "set", device, "up"])
 
 
+def keeps_vlans(host: Host) -> bool:
+    """Whether the kernel has CONFIG_BRIDGE_VLAN_FILTERING: that of the virtual machine has."""
+    made = host.run(["ip", "link", "add", "probe", "type", "bridge", "vlan_filtering", "1"], check=False).returncode == 0
+    host.run(["ip", "link", "delete", "probe"], check=False)
+    return made
+
+
 def switch(hub: Host, addresses: Mapping[Host, str], name: str = "switch0") -> None:
     """Connect hosts by a bridge that stands in another host.
 

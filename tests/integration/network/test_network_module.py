@@ -105,8 +105,7 @@ def test_a_network_in_use_is_not_removed_unless_forced(host: Host) -> None:
     {"mtu": 1300}, {"masquerade": False}, {"masquerade_exclude": ["10.0.0.0/8", "192.0.2.0/24"]}, {"internal": True},
     {"isolate": "strict"}, {"isolate": False}, {"icc": False}, {"ip_range": "10.30.1.64/26"}, {"ipv6": True},
     {"aux_addresses": {"printer": "10.30.1.200"}}, {"static_leases": {"db": "10.30.1.50"}}, {"labels": {"a": "b"}},
-    {"vlan_filtering": True}, {"persistent": False},
-    {"subnets": [{"subnet": "10.30.1.0/24"}, {"subnet": "10.31.0.0/24", "gateway": "10.31.0.7"}]},
+    {"persistent": False}, {"subnets": [{"subnet": "10.30.1.0/24"}, {"subnet": "10.31.0.0/24", "gateway": "10.31.0.7"}]},
 ], ids=lambda change: next(iter(change)))
 def test_each_option_changes_while_a_member_goes_on(crowded: Host, change: Dict[str, Any]) -> None:
     crowded.module("container_network", name="n", subnet="10.30.1.0/24", state="present")
@@ -130,7 +129,6 @@ def test_each_option_changes_while_a_member_goes_on(crowded: Host, change: Dict[
 @pytest.mark.parametrize(("by_hand", "option"), [
     ("ip link del co-shop", "bridge"), ("ip link set co-shop down", "bridge"), ("ip link set co-shop mtu 1300", "mtu"),
     ("ip addr flush dev co-shop", "gateway"), ("nft flush ruleset", "nftables"),
-    ("ip link set co-shop type bridge vlan_filtering 1", "vlan_filtering"),
 ])
 def test_what_a_person_changed_is_seen_and_mended(shared_host: Host, by_hand: str, option: str) -> None:
     shared_host.module("container_network", name="shop")
