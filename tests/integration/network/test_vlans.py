@@ -16,6 +16,7 @@ NSENTER = "nsenter --net=/run/coracle/netns/%s "
 MEMBERS: Dict[str, Dict[str, Any]] = {
     "plain": {}, "ten": {"pvid": 10}, "too": {"pvid": 10}, "twenty": {"pvid": 20}, "trunk": {"pvid": 0, "tagged": [10, "19-21"]},
 }
+TRUNK: Dict[int, List[str]] = {10: [], 19: [], 20: [], 21: []}
 NET = {"name": "seg", "vlan_filtering": True}
 
 
@@ -48,10 +49,14 @@ def segments(new_host: Callable[[], Host]) -> Host:
     return host
 
 
-def vlans(host: Host, port: str) -> List[Any]:
-    """What bridge(8) tells of the VLANs of a port: first and last id, and the flags."""
-    (row,) = json.loads(host.shell("bridge -c -j vlan show dev " + port))
-    return [[each["vlan"], each.get("vlanEnd", each["vlan"]), sorted(each.get("flags", []))] for each in row["vlans"]]
+OWN = ["Egress Untagged", "PVID"]
+
+
+def vlans(host: Host, port: str) -> Dict[int, List[str]]:
+    """What bridge(8) tells of the VLANs of a port: the flags by id."""
+    (row,) = json.loads(host.shell("bridge -j vlan show dev " + port))
+    return {vlan: sorted(each.get("flags", [])) for each in row["vlans"] for vlan in range(
+        each["vlan"], each.get("vlanEnd", each["vlan"]) + 1)}
 
 
 def port_of(host: Host, name: str) -> str:
@@ -75,10 +80,9 @@ def test_members_reach_those_of_their_vlan_and_the_host_is_in_the_first(segments
 
 
 def test_the_kernel_has_what_was_asked_for(segments: Host) -> None:
-    own = ["Egress Untagged", "PVID"]
-    assert vlans(segments, port_of(segments, "plain")) == [[1, 1, own]]
-    assert vlans(segments, port_of(segments, "ten")) == [[10, 10, own]]
-    assert vlans(segments, port_of(segments, "trunk")) == [[10, 10, []], [19, 21, []]]
+    assert vlans(segments, port_of(segments, "plain")) == {1: OWN}
+    assert vlans(segments, port_of(segments, "ten")) == {10: OWN}
+    assert vlans(segments, port_of(segments, "trunk")) == TRUNK
     assert "vlan_filtering 1" in segments.shell("ip -d link show co-seg")
 
 
@@ -103,10 +107,10 @@ def test_what_a_person_changed_is_seen_and_mended(segments: Host, by_hand: str, 
         assert (before["networks"][0]["vlan"] if "networks" in before else before["network seg"]) == shown, before
     if shown is None:
         segments.module("container_netns", name="plain", network=NET, ipv4_address="10.30.0.2")
-        assert vlans(segments, port_of(segments, "plain")) == [[1, 1, ["Egress Untagged", "PVID"]]]
+        assert vlans(segments, port_of(segments, "plain")) == {1: OWN}
     again = segments.module("container_netns", asked)
     assert not again["changed"], again["actions"]
-    assert vlans(segments, port_of(segments, "trunk")) == [[10, 10, []], [19, 21, []]], "others get back what they had"
+    assert vlans(segments, port_of(segments, "trunk")) == TRUNK, "others get back what they had"
     assert pings(segments, "ten", "10.30.0.4") and not pings(segments, "ten", "10.30.0.1")
 
 
