@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import tarfile
 from pathlib import Path
@@ -18,6 +19,7 @@ _FILES = {
 }
 
 
+@functools.lru_cache(maxsize=1)
 def tar() -> bytes:
     """The root file system as a tar."""
     target = io.BytesIO()

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import json
 import os
@@ -26,6 +27,8 @@ FILES = ("/run/coracle", "/run/coracle/*", "/var/lib/coracle", "/var/lib/coracle
 CGROUPS = ("*coracle*", "default", "libpod*", "buildah*", "containerd*", "crun*", "runc*")
 """At the top of a hierarchy: ours, and what other engines make when tests give them no better place."""
 _NAME = re.compile(r"coracle-test-(\d+)-\d+")
+_MARK = re.compile(rb"(?:^|\0)CORACLE_TEST_HOST=([^\0]*)")
+_ENGINE = re.compile(r"/coracle( |$)|lib/coracle/engine")
 
 
 def snapshot() -> Snapshot:
@@ -39,7 +42,7 @@ def snapshot() -> Snapshot:
         "cgroup": sorted(_cgroups()),
         "loop device": sorted(_loops()),
         "process": sorted(_processes()),
-        "file": sorted(path for pattern in FILES for path in glob.glob(pattern)),
+        "file": sorted(path for pattern in FILES for path in _matches(pattern)),
         "sysctl": sorted(_sysctls()),
     }
 
@@ -93,12 +96,34 @@ def _lines(*command: str) -> Set[str]:
     return {re.sub(volatile, " ", line).strip() for line in done.stdout.splitlines()}
 
 
+def _matches(pattern: str) -> List[str]:
+    """What C(glob.glob) finds, in half the time, for this is done twice for each test: a part has one star, or two around a word."""
+    *folders, last = pattern.strip("/").split("/")
+    found = ["/"]
+    for part in folders:
+        if part == "*":
+            found = [entry.path + "/" for folder in found for entry in _scan(folder) if entry.is_dir() and not entry.name.startswith(".")]
+        else:
+            found = [folder + part + "/" for folder in found if os.path.isdir(folder + part)]
+    if "*" not in last:
+        return [folder + last for folder in found if os.path.lexists(folder + last)]
+    return [entry.path for folder in found for entry in _scan(folder)
+            if last.strip("*") in entry.name and not entry.name.startswith(".")]
+
+
+def _scan(folder: str) -> "List[os.DirEntry[str]]":
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:
+        return []
+
+
 def _cgroups() -> Iterator[str]:
-    tops = ["/sys/fs/cgroup", *glob.glob("/sys/fs/cgroup/*/")]
-    for top in tops:
-        for pattern in CGROUPS:
-            for path in glob.glob(os.path.join(top, pattern)):
-                for folder, _folders, _files in os.walk(path):
+    for top in ["/sys/fs/cgroup", *glob.glob("/sys/fs/cgroup/*/")]:
+        for entry in _scan(top):
+            if entry.is_dir() and any(fnmatch.fnmatchcase(entry.name, pattern) for pattern in CGROUPS):
+                for folder, _folders, _files in os.walk(entry.path):
                     yield folder
 
 
@@ -112,16 +137,27 @@ def _loops() -> Iterator[str]:
 
 def _processes() -> Iterator[str]:
     """Those that were started in a test host, and those of the engine."""
-    for folder in glob.glob("/proc/[0-9]*"):
+    for number in filter(str.isdigit, os.listdir("/proc")):
         try:
-            environment = Path(folder, "environ").read_bytes()
-            command = Path(folder, "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
+            command = _read("/proc/%s/cmdline" % number)
+            if not command:
+                continue  # the kernel's own, or one that has ended
+            environment = _read("/proc/%s/environ" % number)
         except OSError:
             continue
-        mark = re.search(rb"(?:^|\0)CORACLE_TEST_HOST=([^\0]*)", environment)
-        if mark or re.search(r"/coracle( |$)|lib/coracle/engine", command):
+        mark = _MARK.search(environment)
+        words = command.replace(b"\0", b" ").decode("utf-8", "replace").strip()
+        if mark or _ENGINE.search(words):
             # As far as the cgroup root, which tells whose a keeper is.
-            yield "%s %s %s" % (folder[6:], mark.group(1).decode() if mark else "", command[:400])
+            yield "%s %s %s" % (number, mark.group(1).decode() if mark else "", words[:400])
+
+
+def _read(path: str) -> bytes:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(handle, 1 << 18)
+    finally:
+        os.close(handle)
 
 
 def _sysctls() -> Iterator[str]:
