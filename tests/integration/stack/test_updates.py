@@ -79,6 +79,19 @@ def test_dependants_start_anew_with_what_they_hang_on(stack: Stacks) -> None:
     assert not stack("pod", {**services, "net": service(env={"NEW": "1"})})["changed"]
 
 
+def test_ports_are_exchanged_in_one_run(stack: Stacks) -> None:
+    def services(*ports: int) -> Dict[str, Any]:
+        return {name: service(published_ports=["%d:80" % port], depends_on=list("abc"[:at]))
+                for at, (name, port) in enumerate(zip("abc", ports))}
+    stack("swap", services(7171, 7172, 7173))
+    for ports in ((7172, 7171, 7173), (7173, 7172, 7171), (7172, 7171, 7173)):
+        moved = stack("swap", services(*ports))
+        assert all(each["disruption"] == "live" for each in moved["operations"])
+        assert [each["containers"][0]["published_ports"] for each in moved["stack"]["services"].values()] == [
+            ["%d:80/tcp" % port] for port in ports]
+        assert not stack("swap", services(*ports))["changed"]
+
+
 def test_a_plan_is_carried_out_only_while_it_is_true(stack: Stacks) -> None:
     path = "/run/shop.plan"
     assert "there is no plan in" in stack("shop", {"a": service()}, plan=path, fail=True)["msg"]

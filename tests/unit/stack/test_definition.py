@@ -13,6 +13,7 @@ import collection
 
 collection.use()
 
+from ansible_collections.coracle.containers.plugins.module_utils.engine.container import records as containers  # noqa: E402
 from ansible_collections.coracle.containers.plugins.module_utils.engine.errors import EngineError  # noqa: E402
 from ansible_collections.coracle.containers.plugins.module_utils.engine.stack import definition, planning, reality  # noqa: E402
 from ansible_collections.coracle.containers.plugins.module_utils.options import stack_definition  # noqa: E402
@@ -143,3 +144,18 @@ def test_what_waits_and_who_takes_turns() -> None:
     replaced = [each._replace(sign="~", changes=(planning.Change("recreate", each.name),)) for each in made]
     edges, _waits = planning.order(stack, found, replaced, "started")
     assert edges["container x-web-3"].behind == {"container x-web-1", "container x-web-2"} and edges["container x-web-2"].behind == set()
+
+
+def test_ports_that_go_round_are_let_go_of_by_one() -> None:
+    stack = expand({name: service(published_ports=["%d:80" % port], depends_on=needs) for name, port, needs in (
+        ("a", 2, []), ("b", 3, ["a"]), ("c", 1, []))})
+    records = [containers.Record("x-%s-1" % name, "", "", "", "", [], {"published_ports": ["%d:80/tcp" % port]}, None, 0, False)
+               for name, port in (("a", 1), ("b", 2), ("c", 3))]
+    seen = tuple(reality.Seen(each, reality.Desired(each.name, "started"), reality.Observed(each.name)._replace(record=record))
+                 for each, record in zip(stack.containers, records))
+    moved = [planning.Operation("~", "container", each.name, each.service, (planning.Change("update", each.name),), "")
+             for each in stack.containers]
+    edges, beside = planning.order(stack, reality.Reality(None, {}, {}, seen), moved, "started")
+    assert edges["container x-a-1"].behind == {"container x-b-1"} and edges["container x-b-1"].behind == {"container x-c-1"}
+    assert beside == {"ports x-a-1": "x-a-1"} and edges["container x-c-1"].after == {"ports x-a-1"}
+    assert edges["ports x-a-1"] == planning.Edge()

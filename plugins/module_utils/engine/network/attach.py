@@ -66,6 +66,15 @@ def _yield_to(instance: Instance, name: str, undo: ExitStack) -> None:
             leases.write(instance, network, lease._replace(names=(name + ".replaced",)))
 
 
+def let_go(instance: Instance, name: str) -> None:
+    """Take its published ports from a namespace, whose next change gives it those that it shall have: others may want these."""
+    with turns.changing(instance), Socket() as sock:
+        record = records.load(instance, name)
+        if record is not None and record.published:
+            records.save(instance, record._replace(published=()))
+            settle_down(instance, sock, set(), ())
+
+
 def remove(instance: Instance, name: str, keep: Sequence[str] = ()) -> None:
     """Take away a namespace with its links, leases, ports and record, and networks that have no member left.
 

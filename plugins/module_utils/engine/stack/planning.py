@@ -16,6 +16,8 @@ from .kinds import COMPLETED, HEALTHY
 from .reality import RESOURCES, Reality, Seen, image_key
 
 IMAGE, NETWORK, VOLUME, CONTAINER, FILES = "image", "network", "volume", "container", "files"
+PORTS = "ports"
+"""What a container lets go of before its turn, where another that comes first is to have them."""
 _BEGINS = ("create", "start", "restart", "recreate", "swap")
 """Actions after which a new process runs."""
 _REPLACES = ("restart", "recreate", "swap")
@@ -215,7 +217,8 @@ def _reason(changes: Sequence[Change], missing: str) -> str:
 # The order
 
 def order(stack: Stack, reality: Reality, operations: Sequence[Operation], wait: str) -> Tuple[Dict[str, Edge], Dict[str, str]]:
-    """What each operation comes after, and the waits that are needed beside: key and the container that is waited for.
+    """What each operation comes after, and the steps that are needed beside: key and the container that is waited for, or lets go of
+    its ports.
 
     Args:
         wait: As the option.
@@ -225,7 +228,6 @@ def order(stack: Stack, reality: Reality, operations: Sequence[Operation], wait:
     behind: Dict[str, Set[str]] = {operation.key: set() for operation in operations}
     waits: Dict[str, str] = {}
     removals = {operation.key for operation in operations if operation.sign == "-" and operation.kind == CONTAINER}
-    holders = _holders(reality)
     for operation in operations:
         key = operation.key
         if operation.kind == NETWORK and operation.sign == "-":
@@ -238,10 +240,6 @@ def order(stack: Stack, reality: Reality, operations: Sequence[Operation], wait:
         edges[key] |= {"%s %s" % (VOLUME, row["source"]) for part in ("mounts", "volumes") for row in params[part] or ()
                        if row["type"] == VOLUME}
         behind[key] |= removals
-        for port in publish.expand(params["published_ports"] or ()):
-            holder = holders.get((port.protocol, port.host_port), operation.name)
-            if holder != operation.name and "%s %s" % (CONTAINER, operation.name) not in behind.get("%s %s" % (CONTAINER, holder), ()):
-                behind[key].add("%s %s" % (CONTAINER, holder))
         if not operation.begins:
             continue
         for other, need in service.needs.items():
@@ -252,12 +250,52 @@ def order(stack: Stack, reality: Reality, operations: Sequence[Operation], wait:
                     waits["%s %s" % (need.condition, each.name)] = each.name
                     edges[key].add("%s %s" % (need.condition, each.name))
         _in_turn(service, operations, operation, edges, behind)
+    _ports(stack, reality, operations, edges, behind, waits)
     if wait == HEALTHY:
         waits.update(("%s %s" % (HEALTHY, seen.container.name), seen.container.name) for seen in reality.containers
                      if seen.desired.full.get("healthcheck"))
-    found = {key: Edge(frozenset(edges[key] & (keys | set(waits))), frozenset(behind[key] & keys)) for key in edges}
-    found.update((key, Edge(frozenset({"%s %s" % (CONTAINER, name)} & keys))) for key, name in waits.items())
+    found = {key: Edge(frozenset(edges[key] & (keys | set(waits))), frozenset(behind[key] & keys)) for key in keys}
+    for key, name in waits.items():
+        before = frozenset({"%s %s" % (CONTAINER, name)}) if not key.startswith(PORTS + " ") else frozenset(edges[key])
+        found[key] = Edge(before & (keys | set(waits)), frozenset(behind.get(key, ())) & keys)
     return found, waits
+
+
+def _ports(stack: Stack, reality: Reality, operations: Sequence[Operation], edges: Dict[str, Set[str]], behind: Dict[str, Set[str]],
+           waits: Dict[str, str]) -> None:
+    """Who is to have a port comes after who has it; where that one waits for the other in its turn, it lets go of its ports before."""
+    holders = _holders(reality)
+    wanted = {each.name: each.params["published_ports"] or () for each in stack.containers}
+    for operation in operations:
+        if operation.kind != CONTAINER or operation.sign == "-":
+            continue
+        for port in publish.expand(wanted[operation.name]):
+            name = holders.get((port.protocol, port.host_port), operation.name)
+            holder, step = "%s %s" % (CONTAINER, name), "%s %s" % (PORTS, name)
+            if name == operation.name or holder not in edges:
+                continue
+            if not _waits_for(holder, operation.key, edges, behind, waits):
+                behind[operation.key].add(holder)
+            else:  # not before what can take long; nor after a container, lest it go round in a circle
+                waits[step] = name
+                edges.setdefault(step, {each for each in edges[operation.key] if each.startswith((IMAGE + " ", NETWORK + " "))})
+                edges[operation.key].add(step)
+
+
+def _waits_for(one: str, other: str, edges: Mapping[str, Set[str]], behind: Mapping[str, Set[str]], waits: Mapping[str, str]) -> bool:
+    """Whether one comes after the other, by however many between."""
+    seen: Set[str] = set()
+    queue = [one]
+    while queue:
+        key = queue.pop()
+        if key == other:
+            return True
+        if key not in seen:
+            seen.add(key)
+            queue += edges.get(key, set()) | behind.get(key, set())
+            if key in waits and not key.startswith(PORTS + " "):
+                queue.append("%s %s" % (CONTAINER, waits[key]))
+    return False
 
 
 def _holders(reality: Reality) -> Dict[Tuple[str, int], str]:

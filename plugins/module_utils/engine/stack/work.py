@@ -22,14 +22,14 @@ from ..container.desired import Desired
 from ..errors import EngineError
 from ..image import images, remote
 from ..instance import Instance
-from ..network import declare
+from ..network import attach, declare
 from ..plan import RESTART, Change
 from ..store import locks
 from ..volume import volumes
 from . import planning, scheduling
 from .definition import Container, Policy, Service, Stack
 from .kinds import HEALTHY, Kinds
-from .planning import CONTAINER, IMAGE, NETWORK, VOLUME, Edge, Operation
+from .planning import CONTAINER, IMAGE, NETWORK, PORTS, VOLUME, Edge, Operation
 from .reality import RESOURCES, Reality, Seen, image_key
 from .scheduling import Job, Outcome
 
@@ -59,7 +59,7 @@ def carry_out(site: Site, operations: Sequence[Operation], edges: Mapping[str, E
         rest = policy.delay if planning.replaced(operation) else 0.0
         jobs[operation.key] = Job(operation.key, partial(_do, site, operation), edge.after, edge.behind, rest)
     for key, name in waits.items():
-        jobs[key] = Job(key, partial(_await, site, key, name), edges[key].after, edges[key].behind, waits=True)
+        jobs[key] = Job(key, partial(_beside, site, key, name), edges[key].after, edges[key].behind, waits=True)
     gc.collect()
     gc.freeze()  # so that the garbage collector of a forked process leaves alone what it shares with this one
     try:
@@ -190,8 +190,12 @@ def _watch(site: Site, service: Service, name: str) -> None:
         time.sleep(_REST)
 
 
-def _await(site: Site, key: str, name: str) -> None:
-    """Wait for what a dependant wants of a container, or the task."""
+def _beside(site: Site, key: str, name: str) -> None:
+    """Wait for what a dependant wants of a container, or the task; or have it let go of its ports."""
+    if key.startswith(PORTS + " "):
+        with locks.held(site.instance, CONTAINER, name):
+            attach.let_go(site.instance, containers.current(site.instance, name))
+        return
     if key.startswith(HEALTHY + " "):
         waiting.await_health(site.instance, containers.current(site.instance, name), site.patience, locked=False)
         return
