@@ -70,7 +70,6 @@ CONTAINER: Dict[str, Fate] = {
     "device_write_bps": _IO,
     "device_write_iops": _IO,
     "env_file": _ENV_FILE,
-    "interactive": _TTY,
     "tty": _TTY,
     "kernel_memory": "the kernel has given this limit up",
     "mac_address": To("networks", "`mac_address` of an entry"),
@@ -106,7 +105,6 @@ DOCKER: Dict[str, Fate] = {
     "volume_driver": To("volumes", "made by `container_volume` with `driver`"),
 }
 PODMAN: Dict[str, Fate] = {
-    "annotation": To("labels", "there are no annotations beside them"),
     "arch": _PLATFORM,
     "os": _PLATFORM,
     "variant": _PLATFORM,
@@ -324,7 +322,6 @@ STACK_RUN: Dict[str, Fate] = {
     "cli_context": NO_DAEMON,
     "command": To("command", "a list"),
     "docker_cli": NO_PROGRAM,
-    "interactive": _TTY,
     "quiet_pull": "a pull says nothing but its result",
     "remove_orphans": "`container_stack` with `prune` removes them",
     "service_ports": To("published_ports", "name those that are wanted"),

@@ -218,6 +218,18 @@ options:
       - Anything that you want to find the container by. Changed live.
     type: dict
     aliases: [label]
+  annotations:
+    description:
+      - What the configuration of the runtime says of the container, for hooks and for another O(runtime), some of which do by them what no
+        option does. The engine itself acts on none.
+    type: dict
+    aliases: [annotation]
+  interactive:
+    description:
+      - Whether the process has a standard input that stays open, as programs want that end with it; else it is C(/dev/null).
+      - Nobody types there, but root can write to the FIFO C(containers/NAME/stdin) of the run root.
+    type: bool
+    default: false
   stop_signal:
     description:
       - Signal that asks the process to end, by name or number. By default the image's, else V(SIGTERM). Changed live.

@@ -16,7 +16,7 @@ _BUILD = "`build`"
 _UPDATE = "how replicas are replaced"
 
 SERVICE = (
-    Row("services.*.annotations", PAIRS, unsupported="has no option yet; labels say the same to people"),
+    Row("services.*.annotations", PAIRS, sets="annotations"),
     Row("services.*.attach", BOOL, idle="is about the terminal of `docker compose up`"),
     Row("services.*.blkio_config", Mapping(), becomes="limits of block devices"),
     Row("services.*.blkio_config.weight", shorts.IO_WEIGHT, sets="io_weight"),
@@ -212,13 +212,13 @@ SERVICE = (
     Row("services.*.security_opt", Listed("a list of texts", LOCATED), becomes="`security_opts`; a seccomp profile with a relative path is "
         "read on the controller"),
     Row("services.*.shm_size", SIZE, sets="shm_size"),
-    Row("services.*.stdin_open", BOOL, unsupported="nobody is there to type; containers have no standard input"),
+    Row("services.*.stdin_open", BOOL, sets="interactive"),
     Row("services.*.stop_grace_period", DURATION, sets="stop_timeout"),
     Row("services.*.stop_signal", TEXT, sets="stop_signal"),
     Row("services.*.storage_opt", PAIRS, unsupported="the root file system has no quota yet"),
     Row("services.*.sysctls", PAIRS, sets="sysctls"),
     Row("services.*.tmpfs", TEXT_OR_TEXTS, becomes="`mounts` of type `tmpfs`"),
-    Row("services.*.tty", BOOL, unsupported="nobody is there to look; containers have no terminal"),
+    Row("services.*.tty", BOOL, unsupported="a terminal ends with whoever holds it, and here nobody has to; `container_exec` gives one"),
     Row("services.*.ulimits", Mapping(), becomes="`ulimits`"),
     Row("services.*.ulimits.*", Mapping("a number, or soft and hard", short=shorts.short_limit), becomes="`ulimits`"),
     Row("services.*.ulimits.*.soft", shorts.LIMIT, becomes="`ulimits`"),

@@ -93,6 +93,18 @@ def test_an_application_that_is_killed_comes_back(run: Any, machine: Host) -> No
     assert again["changed"] is False and again["container"]["restarts"] == 1
 
 
+def test_a_standard_input_stays_open_where_it_is_asked_for(run: Any, machine: Host) -> None:
+    read = ["/bin/sh", "-c", "while read line; do echo got $line; done; echo over"]
+    made = run("one", command=read, interactive=True, annotations={"org.example.kind": "reader"}, stop_signal="SIGKILL")
+    for word in ("a", "b"):  # the first who writes goes, and it is open still
+        machine.shell("echo %s > /run/coracle/containers/one/stdin" % word)
+    log = "/var/lib/coracle/containers/one/container.log"
+    until(lambda: "got b" in machine.shell("cat " + log))
+    assert "over" not in machine.shell("cat " + log) and made["container"]["status"] == "running"
+    config = json.loads(machine.shell("cat /var/lib/coracle/containers/one/config.json"))
+    assert config["annotations"] == {"org.example.kind": "reader"}
+
+
 def test_a_stopped_container_is_not_restarted(run: Any) -> None:
     run("one", restart_policy="always")
     run("one", state="stopped")

@@ -26,6 +26,8 @@ VALUES: Dict[str, Tuple[Dict[str, Any], Any, Any]] = {
     "hostname": ({}, "first", "second"),
     "runtime": ({}, "coracle", "runc"),
     "init": ({}, False, True),
+    "annotations": ({}, {"org.example.kind": "x"}, {"org.example.kind": "y"}),
+    "interactive": ({}, False, True),
     "labels": ({}, {"app": "x"}, {"App": "x"}),
     "stop_signal": ({}, "TERM", "SIGTERM"),
     "stop_timeout": ({}, "2s", "3s"),

@@ -17,8 +17,10 @@ from typing import Any, List
 
 import collection
 import pytest
+from containers import add_image
 from hosts import MANAGED_PYTHON, Host
 from sites import Run, demonstration, everything_of, result_of
+from stacks import HEALTHY, service
 from waiting import until
 
 pytestmark = pytest.mark.slow
@@ -120,3 +122,19 @@ def test_a_second_instance_shares_nothing_with_the_first(host: Host) -> None:
     assert host.module("container_run", name="web")["container"]["pid"] == first["pid"]
     assert "Hello from web" in page(host)
     assert host.shell("ls -d %s /run/second /usr/local/bin/second 2>/dev/null || true" % state) == ""
+
+
+def test_stacks_are_deployed_brought_back_and_taken_away(host: Host) -> None:
+    add_image(host)
+
+    def stacks(colour: str) -> Any:
+        return [{"name": "shop", "definition": {"services": {"web": service(env={"COLOUR": colour}, healthcheck=HEALTHY)}}}]
+
+    def colour() -> str:
+        return str(host.module("container_info", name="shop-web-1")["containers"][0]["options"]["env"]["COLOUR"])
+
+    assert changed(play(host, "stack_deploy", coracle_stacks=stacks("red"))) == 1
+    assert changed(play(host, "stack_deploy", coracle_stacks=stacks("blue"))) == 1 and colour() == "blue"
+    assert changed(play(host, "stack_rollback", coracle_stacks=stacks("any"))) == 1 and colour() == "red"
+    assert changed(play(host, "stack_remove", coracle_stacks=stacks("any"))) == 1
+    assert host.module("container_info")["containers"] == []

@@ -26,6 +26,10 @@ def test_a_stack_comes_up_stays_and_goes(stack: Stacks) -> None:
     assert stack.names_running() == ["shop-db-1", "shop-web-1", "shop-web-2"]
     again = stack("shop", services, **parts)
     assert not again["changed"] and again["actions"] == []
+    asked = stack.host.module("container_exec", name="shop-db-1", argv=["/bin/busybox", "nslookup", "web"])["stdout"]
+    replicas = {stack.host.module("container_exec", name="shop-web-%d" % number, argv=["/bin/hostname", "-i"])["stdout"].split()[0]
+                for number in (1, 2)}
+    assert len(replicas) == 2 and replicas <= set(asked.split()), asked  # a service's name stands for all its replicas
 
     services["web"] = service(replicas=1, networks=["default", "front"], env={"COLOUR": "blue"}, depends_on=["db"])
     foreseen = stack("shop", services, prune=True, check_mode=True, **parts)

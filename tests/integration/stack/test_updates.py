@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any, Dict
 
 from stacks import HEALTHY, Stacks, service
@@ -64,6 +65,29 @@ def test_replicas_are_replaced_in_turn_and_stop_where_one_fails(stack: Stacks) -
         assert len(said["skipped"]) == skipped, said["msg"]
     assert "The service web is back at revision 2" in said["msg"]
     assert not stack("shop", {"web": {**web, "env": {"NEW": "1"}}}, wait="healthy")["changed"]
+
+
+def test_batches_rest_between_and_bear_the_failures_that_they_may(stack: Stacks) -> None:
+    # the first of a try whose health is looked at does not get well, the others do; where nothing can be made, all do
+    check = "test -e /tmp/good || { ! test -e /tmp/bad && ! mkdir /data/$TRY && touch /tmp/good; } || { touch /tmp/bad; false; }"
+
+    def services(word: str, **update: Any) -> Dict[str, Any]:
+        return {"web": service(replicas=4, volumes=["tries:/data"], env={"TRY": word}, update={"order": "stop_first", **update},
+                               healthcheck={"test": ["CMD-SHELL", check], "interval": "100ms", "retries": 1})}
+    parts: Dict[str, Any] = {"volumes": {"tries": {}}, "wait_timeout": "60s"}
+    stack("four", services("none/1"), **parts)
+    made = stack("four", services("none/2", parallelism=2, delay="500ms"), **parts)
+    born = sorted(datetime.fromisoformat(each["created"][:26]) for each in stack.host.module("container_info")["containers"]
+                  if each["name"] in ids(made, "web"))
+    assert (born[2] - born[1]).total_seconds() >= 0.5
+
+    borne = stack("four", services("one", parallelism=2, max_failure_ratio=0.25), fail=True, **parts)
+    assert (len(borne["failures"]), borne["skipped"]) == (1, [])
+    ended = stack("four", services("two", parallelism=2), fail=True, **parts)
+    assert [each["operation"] for each in ended["skipped"]] == ["container four-web-3", "container four-web-4"]
+    brief = service(command=["/bin/sh", "-c", "sleep 0.2; exit 7"], update={"monitor": "60s"}, env={"NEW": "1"})
+    stack("brief", {"a": service()})
+    assert "has ended with exit code 7 within 60 s of its replacement" in stack("brief", {"a": brief}, fail=True)["msg"]
 
 
 def test_dependants_start_anew_with_what_they_hang_on(stack: Stacks) -> None:

@@ -23,7 +23,7 @@ WRONG = [
     ("cgroup_parent", "batch"), ("cgroup_parent", "/a/../b"), ("cgroup_parent", "a--b.slice"), ("cgroup_parent", ".slice"),
     ("cgroup_parent", "a/b.slice"), ("cgroup_parent", "a.slice\n"), ("cgroup_parent", "web.scope"),
     ("hostname", "-a"), ("hostname", "a_b"), ("hostname", "x" * 64),
-    ("labels", {"a": True}), ("stop_signal", "NOTHING"), ("stop_signal", "65"), ("stop_timeout", "soon"),
+    ("annotations", {"a": 1}), ("labels", {"a": True}), ("stop_signal", "NOTHING"), ("stop_signal", "65"), ("stop_timeout", "soon"),
     ("depends_on", ["-web"]), ("depends_on", ["db:completed"]), ("idle_timeout", "soon"),
     ("restart_policy", "sometimes"), ("restart_policy", "on-failure:x"), ("restart_policy", "always:3"),
     ("healthy_wait_timeout", "soon"), ("drain_timeout", "later"), ("comparisons", {"env": "loose"}), ("comparisons", {"colour": "ignore"}),

@@ -88,6 +88,8 @@ def config(options: Mapping[str, Any], identity: Identity, places: Places, resou
         "mounts": _mounts(options, places),
         "linux": linux,
     }
+    if options.get("annotations"):
+        made["annotations"] = dict(options["annotations"])
     if options.get("uts") != "host":
         made["hostname"] = options["hostname"]
     return made

@@ -69,22 +69,24 @@ def make(instance: Instance, name: str) -> processes.Process:
     # Open for reading too, by the container itself: should this monitor die, the FIFO still has a reader, and
     # the container's writes wait for the next monitor instead of failing with EPIPE.
     ends = [os.open(fifo(instance, name, stream), os.O_RDWR | os.O_CLOEXEC) for stream in ("stdout", "stderr")]
-    null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    # For writing too, by the container itself: so it never ends, whoever has written to it and gone.
+    given = os.open(fifo(instance, name, "stdin"), os.O_RDWR | os.O_CLOEXEC) if options.get("interactive") \
+        else os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
     runtime = runtimes.other(options)
     try:
-        for end in ends:
+        for end in ends + [given] * bool(options.get("interactive")):
             os.fchown(end, user["uid"], user["gid"])
         if runtime is not None:
             config = runtimes.adapted(options, config)
-            made = external.create(external.find(runtime), runtime_folder, config, name, (null, *ends))
+            made = external.create(external.find(runtime), runtime_folder, config, name, (given, *ends))
             return processes.Process(made.pid, made.start_time)
         created = create.create(
             records.folder(instance, name), runtime_folder, config,
-            identity=name, stdin=null, stdout=ends[0], stderr=ends[1],
+            identity=name, stdin=given, stdout=ends[0], stderr=ends[1],
             cgroup=cgroups.path(instance, name, options), systemd=cgroups.by_systemd(options), init=bool(options.get("init")), wait=False,
             filters=instance.run("filters"))
     finally:
-        for end in ends + [null]:
+        for end in ends + [given]:
             os.close(end)
     return processes.Process(created.pid, created.start_time)
 

@@ -14,7 +14,7 @@ import tempfile
 from typing import Any, List, Mapping
 
 from ..errors import EngineError, NotFound, Unsupported
-from ..image import archives, choosing, importing
+from ..image import archives, choosing, importing, references
 from ..instance import Instance
 from ..kernel import commands
 
@@ -32,7 +32,7 @@ def build(instance: Instance, name: str, said: Mapping[str, Any]) -> None:
         Unsupported: The host has no builder.
         EngineError: The build fails; tells the last lines of what the builder wrote.
     """
-    program = commands.find(_PROGRAM)
+    name, program = references.normal(name), commands.find(_PROGRAM)
     if program is None:
         raise Unsupported("the image '%s' is to be built, and the host has no %s" % (name, _PROGRAM),
                           "Install the package %s, or bring the image with coracle.containers.container_image" % _PROGRAM)
@@ -40,7 +40,7 @@ def build(instance: Instance, name: str, said: Mapping[str, Any]) -> None:
     if context.startswith("/") and not os.path.isdir(context):
         raise NotFound("the image '%s' is to be built from %s, which is no folder of the host" % (name, context),
                        "Bring it there first")
-    folder = tempfile.mkdtemp(prefix="build-", dir=instance.run_root)
+    folder = tempfile.mkdtemp(prefix=".build-", dir=instance.state_root)  # on the disk: an image may be larger than the memory
     try:
         _run([program, "build", "--tag", name, *_arguments(said, folder), context], name)
         path = os.path.join(folder, "image.tar")

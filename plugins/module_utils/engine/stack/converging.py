@@ -62,8 +62,8 @@ def earlier(instance: Instance, name: str, number: Optional[int]) -> records.Goo
     if number is None and record is not None and record.rolled_back is not None:
         number = record.rolled_back
     if number is None:
-        others = [each for each in past if record is None or each.digest != record.digest]
-        found = others[-1] if others else None
+        reached = bool(past) and record is not None and past[-1].digest == record.digest
+        found = next(iter(past[:-1][-1:] if reached else past[-1:]), None)
     else:
         found = next((each for each in past if each.revision == number), None)
     if found is None:
@@ -284,9 +284,13 @@ def _forget(instance: Instance, stack: Stack) -> None:
 
 
 def _unpin(instance: Instance, name: str, needed: FrozenSet[str]) -> None:
-    """Take away the names that kept images of earlier revisions, where no revision needs them."""
+    """Take away the names that kept images of earlier revisions, where no revision needs them, and what nobody else needs of these."""
     prefix = work.pin(name, "")
     kept = {work.pin(name, each) for each in needed}
-    for entry in list(images.entries(instance)):
-        if entry.reference.startswith(prefix) and entry.reference not in kept:
-            images.forget(instance, entry.reference)
+    unneeded = [each.reference for each in images.entries(instance) if each.reference.startswith(prefix) and each.reference not in kept]
+    for reference in unneeded:
+        images.forget(instance, reference)
+    if unneeded:
+        from ..image import garbage  # pylint: disable=import-outside-toplevel
+        garbage.collect(instance)
+        images.write_index(instance)

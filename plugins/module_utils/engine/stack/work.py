@@ -182,7 +182,9 @@ def _watch(site: Site, service: Service, name: str) -> None:
     while time.monotonic() < deadline:
         key = containers.current(site.instance, name)
         status = states.status(site.instance, key, containers.read(site.instance, key), containers.read_live(site.instance, key))
-        if status in (states.EXITED, states.RESTARTING) and not service.one_shot:
+        # one that has ended without its monitor having noted how counts as restarting
+        noted = containers.read_status(site.instance, key).status != "running"
+        if (status == states.EXITED or status == states.RESTARTING and noted) and not service.one_shot:
             raise _ended(site, key, "within %g s of its replacement" % service.update.monitor)
         if health.read(site.instance, key).status == health.UNHEALTHY:
             raise EngineError("the container '%s' has turned unhealthy within %g s of its replacement" % (name, service.update.monitor),
