@@ -306,7 +306,7 @@ UNSUPPORTED = [
     ("logging: {driver: gelf}", "'gelf' is none of"), ("logging: {options: {labels: x}}", "is no option of a log here"),
     ("devices: ['nvidia.com/gpu=all']", "is a device of the Container Device Interface"), ("domainname: x", "needs a hostname"),
     ("deploy: {endpoint_mode: vip}", "'vip' is not there"), ("extra_hosts: {a: [10.0.0.1, 10.0.0.2]}", "has more than one address"),
-    ("volumes_from: ['container:x']", "names a container that the project does not know"), ("tty: true", "a terminal ends with whoever holds it"),
+    ("volumes_from: ['container:x']", "names a container that the project does not know"), ("tty: true", "ends with whoever holds it"),
     ("deploy: {restart_policy: {condition: any, max_attempts: 3}}", "counts restarts after failures alone"),
     ("deploy: {replicas: 2}\nvolumes: [/x]", "would be one for each replica"),
 ]
