@@ -154,6 +154,11 @@ def test_priorities_and_scheduler(lab: Lab) -> None:
                                           ("IOPRIO_CLASS_IDLE", 0, {"policy": "SCHED_IDLE", "flags": ["SCHED_FLAG_RESET_ON_FORK"]})):
             document = config(args=["sleep", "0.3"], ioPriority={"class": class_name, "priority": level}, scheduler=policy)
             assert bundle.run(document, while_running=look).status == 0
+        document = config(args=["true"], scheduler={"policy": "SCHED_DEADLINE", "runtime": 42000, "deadline": 1000000,
+                                                    "period": 1000000})
+        document["linux"]["resources"] = {"cpu": {"cpus": "0"}}
+        if (os.cpu_count() or 1) > 1:
+            assert "linux.resources.cpu.cpus" in refused(lambda: bundle.run(document))
         return list(seen.values())
     batch, idle = lab(scenario)
     assert batch == (2 << 13 | 2, (3, 0, 7))

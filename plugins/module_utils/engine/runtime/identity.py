@@ -9,10 +9,12 @@ then the user with the capabilities kept over the change, then the other sets.
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
+from ..errors import KernelError
 from ..kernel import capabilities
 from ..kernel.syscalls import call
 from .spec import CAPABILITY_SETS, RLIMITS, SCHEDULER_FLAGS
@@ -122,7 +124,13 @@ def set_priorities(identity: Identity) -> None:
         record = struct.pack("=IIQiIQQQ", 48, _POLICIES[wanted["policy"]], flags, wanted.get("nice") or 0,
                              wanted.get("priority") or 0, wanted.get("runtime") or 0, wanted.get("deadline") or 0,
                              wanted.get("period") or 0)
-        call("sched_setattr", 0, record, 0, target="scheduler")
+        try:
+            call("sched_setattr", 0, record, 0, target="scheduler")
+        except KernelError as error:
+            if error.errno != errno.EPERM or wanted["policy"] != "SCHED_DEADLINE":
+                raise
+            raise KernelError(error.call, error.errno, error.target, "It needs CAP_SYS_NICE, and all processors (sched(7)): "
+                              "a process scheduler can't be used together with AllowedCPUs, linux.resources.cpu.cpus") from error
 
 
 def lessen(identity: Identity) -> None:
