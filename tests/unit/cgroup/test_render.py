@@ -36,7 +36,7 @@ def test_everything_in_v2() -> None:
         ("memory.min", str(MIB)), ("memory.low", str(8 * MIB)), ("memory.high", str(60 * MIB)),
         ("memory.swap.max", str(16 * MIB)), ("memory.max", str(64 * MIB)),
         ("pids.max", "10"), ("io.weight", "default 50"), ("io.max", "8:0 rbps=1000 wbps=max riops=max wiops=5"),
-        ("hugetlb.2MB.max", str(4 * MIB)), ("rdma.max", "mlx5_0 hca_handle=3 hca_object=max"),
+        ("hugetlb.2MB.max", str(4 * MIB)), ("hugetlb.2MB.rsvd.max", str(4 * MIB)), ("rdma.max", "mlx5_0 hca_handle=3 hca_object=max"),
         ("memory.oom.group", "1")]
 
 
@@ -52,7 +52,7 @@ def test_everything_in_v1() -> None:
         ("memory.soft_limit_in_bytes", str(8 * MIB)), ("memory.swappiness", "10"), ("memory.oom_control", "1"),
         ("pids.max", "10"), ("blkio.bfq.weight", "50"),
         ("blkio.throttle.read_bps_device", "8:0 1000"), ("blkio.throttle.write_iops_device", "8:0 5"),
-        ("hugetlb.2MB.limit_in_bytes", str(4 * MIB)), ("net_cls.classid", str(0x100001)),
+        ("hugetlb.2MB.limit_in_bytes", str(4 * MIB)), ("hugetlb.2MB.rsvd.limit_in_bytes", str(4 * MIB)), ("net_cls.classid", str(0x100001)),
         ("net_prio.ifpriomap", "eth0 5"), ("devices.deny", "a"), ("devices.allow", "c 1:3 rwm")]
 
 

@@ -202,6 +202,8 @@ def _write_all(hierarchies: Hierarchies, path: str, limits: Limits, current: Opt
     layout = support.layout(hierarchies, path)
     for write in render(layout, limits, current):
         at = folder(hierarchies.root(write.controller) or hierarchies.v2 or "", path)
+        if write.optional and not os.path.exists("%s/%s" % (at, write.file)):
+            continue
         try:
             cgroupfs.write("%s/%s" % (at, write.file), write.value)
         except KernelError as error:

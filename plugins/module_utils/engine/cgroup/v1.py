@@ -142,8 +142,9 @@ def _throttles(before: IoLimit, after: IoLimit) -> List[Write]:
 
 def _hugetlb(wanted: Limits, now: Limits) -> List[Write]:
     before = dict(now.hugetlb or ())
-    return [Write("hugetlb", "hugetlb.%s.limit_in_bytes" % size, str(limit), "hugetlb")
-            for size, limit in wanted.hugetlb or () if before.get(size) != limit]
+    # What is reserved is limited as what is used, where the kernel counts it (runtime-spec config-linux.md, Huge page limits).
+    return [Write("hugetlb", "hugetlb.%s%s.limit_in_bytes" % (size, kind), str(limit), "hugetlb", bool(kind))
+            for size, limit in wanted.hugetlb or () if before.get(size) != limit for kind in ("", ".rsvd")]
 
 
 def _network_class(wanted: Limits, now: Limits) -> List[Write]:

@@ -131,8 +131,9 @@ def _rates(limit: IoLimit) -> Write:
 
 def _hugetlb(wanted: Limits, now: Limits) -> List[Write]:
     before = dict(now.hugetlb or ())
-    return [Write("hugetlb", "hugetlb.%s.max" % size, _text(limit), "hugetlb")
-            for size, limit in wanted.hugetlb or () if before.get(size) != limit]
+    # What is reserved is limited as what is used, where the kernel counts it (runtime-spec config-linux.md, Huge page limits).
+    return [Write("hugetlb", "hugetlb.%s%s.max" % (size, kind), _text(limit), "hugetlb", bool(kind))
+            for size, limit in wanted.hugetlb or () if before.get(size) != limit for kind in ("", ".rsvd")]
 
 
 def _rdma(wanted: Limits, now: Limits) -> List[Write]:

@@ -16,9 +16,11 @@ class Write(NamedTuple):
         file: The file's name in the group's folder.
         value: What is written.
         field: The field of the limits that it serves, for errors.
+        optional: Left out where the kernel has no such file.
     """
 
     controller: str
     file: str
     value: str
     field: str
+    optional: bool = False
