@@ -154,10 +154,10 @@ def _real(root: paths.Seen, path: str) -> str:
     raise KernelError("open", errno.ELOOP, path)
 
 
-def entry(path: str, status: os.stat_result, handle: int) -> Entry:
-    """What a descriptor stands for."""
+def entry(path: str, status: os.stat_result, handle: int, name: str = "") -> Entry:
+    """What a descriptor stands for; with a name, what has that in the folder that it stands for."""
     kind = {stat.S_IFREG: FILE, stat.S_IFDIR: FOLDER, stat.S_IFLNK: LINK}.get(stat.S_IFMT(status.st_mode), OTHER)
-    target = os.readlink("", dir_fd=handle) if kind == LINK else ""
+    target = os.readlink(name, dir_fd=handle) if kind == LINK else ""
     return Entry(path, kind, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, status.st_size if kind == FILE else 0, target)
 
 
@@ -186,9 +186,13 @@ def walk(place: Place, strange: Sequence[int] = ()) -> Tuple[List[Entry], List[s
                 skipped.append(place.shown(folder))
                 continue
             for name in sorted(os.listdir(handle)):
-                each = place.look("%s/%s" % (folder, name) if folder else name)
-                if each is None:  # gone meanwhile
-                    continue
+                try:
+                    each = entry("%s/%s" % (folder, name) if folder else name, os.stat(name, dir_fd=handle, follow_symlinks=False),
+                                 handle, name)
+                except OSError as error:
+                    if error.errno in (errno.ENOENT, errno.EINVAL):  # gone meanwhile, or no link any more
+                        continue
+                    raise
                 if each.kind == OTHER:
                     skipped.append(place.shown(each.path))
                     continue
