@@ -173,6 +173,7 @@ def test_backup(copy: Copy, runner: Runner, name: str) -> None:
     ({"owner": "stranger"}, ["option 'owner'", "/etc/passwd"]),
     ({"group": "strangers"}, ["option 'group'", "/etc/group"]),
     ({"container_path": "/proc/sysrq-trigger"}, ["/proc"]),
+    ({"container_path": "/etc/hosts"}, ["/etc/hosts is in use", "mounted on it"]),
     ({"container": "rests", "container_path": "/ram/x"}, ["tmpfs", "Start it first"]),
     ({"container": "mapped", "owner": "70000"}, ["option 'owner'", "not mapped"]),
     ({"mode": 420}, ["option 'mode'", "quotes"]),

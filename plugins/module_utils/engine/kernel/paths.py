@@ -18,6 +18,7 @@ from typing import List, Optional, Sequence, Tuple, Type, TypeVar
 from ..errors import KernelError
 from .syscalls import failure, try_call
 
+RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08

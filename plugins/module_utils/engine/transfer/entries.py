@@ -125,6 +125,21 @@ class Place:
         finally:
             os.close(handle)
 
+    def mounted_on(self, relative: str) -> bool:
+        """Whether something is mounted on what is there.
+
+        The kernel would not mind another file there, as the mount is in another mount namespace than this process: the mount goes then.
+        """
+        folder, _slash, name = self.below(relative).rpartition("/")
+        handle = paths.open_beneath(self.folder.handle, folder or ".", os.O_PATH | os.O_DIRECTORY, 0, INSIDE)
+        try:
+            os.close(paths.open_beneath(handle, name, os.O_PATH | os.O_NOFOLLOW, 0, INSIDE | paths.RESOLVE_NO_XDEV))
+        except KernelError as error:
+            return error.errno == errno.EXDEV  # what else there is to say, the copy itself says
+        finally:
+            os.close(handle)
+        return False
+
     def read(self, relative: str) -> int:
         """Open a regular file for reading.
 
@@ -252,7 +267,7 @@ def compare(source: Any, place: Place, manner: Manner) -> List[Step]:
     """What it takes; reads only.
 
     Raises:
-        Conflict: A folder is where a file shall be, or the other way round.
+        Conflict: A folder is where a file shall be, or the other way round; or something is mounted on a file.
     """
     steps = []
     fresh: Dict[str, bool] = {}
@@ -261,8 +276,12 @@ def compare(source: Any, place: Place, manner: Manner) -> List[Step]:
         now = None if each.path and fresh.get(parent) else place.look(each.path)
         fresh[each.path] = now is None and each.kind == FOLDER
         step = _step(source, place, manner, each, now)
-        if step is not None:
-            steps.append(step)
+        if step is None:
+            continue
+        if step.action == "write" and place.mounted_on(each.path):
+            raise Conflict("%s is in use: something is mounted on it" % place.shown(each.path),
+                           "Name another place, or change what is mounted there on the host")
+        steps.append(step)
     return steps
 
 
