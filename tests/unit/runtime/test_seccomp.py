@@ -73,6 +73,19 @@ def test_what_is_newer_than_the_profile_is_unknown_rather_than_forbidden() -> No
     assert seccomp.judge(permissive, X86_64, 999) == seccomp.ALLOW
 
 
+@pytest.mark.parametrize("conditions", [(), ((0, "EQ", 7, 0),)], ids=["plain", "conditional"])
+@pytest.mark.parametrize("below", [60, 1000])
+def test_short_filters_and_those_too_long_for_one_jump_say_the_same(below: int, conditions: Any) -> None:
+    numbers = syscall_numbers.table("x86_64")
+    allowed = {name: number for name, number in numbers.items() if number % 2 and number < below}
+    program = filter_of(*(row(name, "SCMP_ACT_ALLOW", *conditions) for name in allowed))
+    for name, number in numbers.items():
+        for given in (7, 8):
+            expected = ENOSYS if number > max(allowed.values()) else \
+                seccomp.ALLOW if name in allowed and (given == 7 or not conditions) else EPERM
+            assert seccomp.judge(program, X86_64, number, (given,)) == expected, name
+
+
 def test_architectures_apart() -> None:
     program = filter_of(row("openat", "SCMP_ACT_ALLOW"), architectures=["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"])
     assert seccomp.judge(program, X86_64, 257) == seccomp.judge(program, I386, 295) == seccomp.ALLOW
