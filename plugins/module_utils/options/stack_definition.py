@@ -21,7 +21,6 @@ from .secrets import SECRETS
 _DEPENDS_FORM = "a list of services, or a mapping of services to condition, restart and required"
 _PARTS = ("name", "services", "networks", "volumes", "secrets", "configs")
 _SAID_BY_THE_STACK = ("name", "state", "detach", "recreate", "force", "keep_volumes", "healthy_wait_timeout", "update_order")
-_SPACES = {"network_mode": "network_mode", "ipc_mode": "ipc_mode", "ipc": "ipc_mode", "pid_mode": "pid_mode", "pid": "pid_mode"}
 
 
 def _dependencies(value: Any) -> Dict[str, Dict[str, Any]]:
@@ -114,6 +113,8 @@ _VOLUME = (
 )
 SERVICE = tuple(row for row in container.OPTIONS if row.name not in ("depends_on", "secrets")) + _OF_SERVICE
 """All that a service can say."""
+_FIRST = {name: row.name for row in SERVICE for name in (row.name, *row.aliases)}
+_SPACES = tuple(name for name, first in _FIRST.items() if first in ("network_mode", "ipc_mode", "pid_mode"))
 
 
 def read(definition: Mapping[str, Any], stack: str) -> Dict[str, Any]:
@@ -179,7 +180,8 @@ def _plain(stack: str, services: Mapping[str, Any], value: Any, path: str, fault
 
 
 def _said(value: Any) -> List[str]:
-    return [str(each) for each in value] if isinstance(value, Mapping) else []
+    """The options that a service names, by their first names."""
+    return [_FIRST.get(str(each), str(each)) for each in value] if isinstance(value, Mapping) else []
 
 
 def hide(params: Mapping[str, Any]) -> Tuple[Dict[str, Any], Set[str]]:

@@ -101,6 +101,14 @@ def test_services_become_containers() -> None:
     assert sorted(stack.networks) == ["real", "x_default"] and sorted(stack.volumes) == ["x_data"]
 
 
+def test_podmans_names_say_the_same() -> None:
+    """Also where a service joins another, and where it asks for the network that it would not get by default."""
+    stack = expand({"db": service(label={"own": "1"}, network="bridge"), "tool": service(net="service:db", ipc="service:db")})
+    database, tool = (each.params for each in stack.containers)
+    assert database["labels"]["own"] == "1" and database["networks"] == [] and not stack.networks
+    assert tool["network_mode"] == tool["ipc_mode"] == "container:x-db-1"
+
+
 def test_some_services_bring_those_that_they_need_and_no_others() -> None:
     stack = expand({"a": service(depends_on=["b"]), "b": service(networks=["n"]), "c": service(networks=["m"])}, {"services": ["a"]},
                    networks={"n": {}, "m": {}})
