@@ -234,3 +234,18 @@ def test_an_apparmor_profile_needs_apparmor(machine: Host, run: Any) -> None:
                             fail=True)
     assert "this kernel has no AppArmor" in failed["msg"]
     assert run.output("one", "echo fine", security_opts=["apparmor=unconfined", "label=disable"]) == "fine\n"
+
+
+def test_podmans_names_of_options(run: Any) -> None:
+    """They are other names of ours: what was said by the one is unchanged by the other."""
+    said: Dict[str, Any] = {
+        "device": ["/dev/fuse"], "device_cgroup_rule": ["c 10:200 rw"], "sysctl": {"net.core.somaxconn": "512"}, "ulimit": ["nofile:512"],
+        "security_opt": ["no-new-privileges=false"], "ipc": "shareable", "pid": "private", "userns": "host", "cgroupns": "private",
+        "workdir": "/tmp", "group_add": ["7"], "label": {"a": "b"}, "volume": ["/srv:/srv:ro"], "net": "none",
+        "dns_option": ["ndots:1"], "add_hosts": {"far": "10.0.0.1"}, "memory_reservation": "8M"}
+    ours = {"devices": said["device"], "device_cgroup_rules": said["device_cgroup_rule"], "sysctls": said["sysctl"],
+            "ulimits": said["ulimit"], "security_opts": said["security_opt"], "ipc_mode": "shareable", "pid_mode": "private",
+            "userns_mode": "host", "cgroupns_mode": "private", "working_dir": "/tmp", "groups": ["7"], "labels": {"a": "b"},
+            "volumes": said["volume"], "network_mode": "none", "dns_opts": ["ndots:1"],
+            "etc_hosts": {"far": "10.0.0.1"}, "memory_low": "8M"}
+    assert run("one", **said)["changed"] and not run("one", **ours)["changed"] and not run("one", **said)["changed"]
