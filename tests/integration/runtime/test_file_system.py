@@ -344,6 +344,29 @@ def test_binds_show_what_earlier_mounts_have_brought_into_the_root(lab: Lab, tmp
                                    "0" if users else str(MAPS[0]["hostID"])], done
 
 
+def test_a_bind_mapped_as_the_user_namespace_that_is_joined(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    def scenario(bundle: Bundle) -> Any:
+        bundle.root.chmod(0o777)
+        first = config(args=["sleep", "1000"])
+        with_users(first, True)
+        seen = []
+
+        def join(pid: int) -> None:
+            second = config(args=["stat", "-c", "%u", "/m/file"])
+            second["linux"]["namespaces"] = [{"type": kind} for kind in ("pid", "mount", "uts")] + [
+                {"type": kind, "path": "/proc/%d/ns/%s" % (pid, name)}
+                for kind, name in (("user", "user"), ("network", "net"), ("ipc", "ipc"))]
+            second["mounts"].append({"destination": "/m", "source": str(tmp_path), "options": ["bind", "idmap"]})
+            seen.append(bundle.run(second, name="second", cgroup=bundle.cgroup + "-second"))
+            kill.kill(bundle.state(), 9)
+        bundle.run(first, while_running=join)
+        return seen[0]
+    done = lab(scenario)
+    assert (done.status, done.output) == (0, "0\n"), done
+
+
 @pytest.mark.parametrize("users", [False, True])
 @pytest.mark.parametrize("root", ["", "slave", "shared"])
 def test_propagation_of_a_mapped_bind(lab: Lab, tmp_path: Path, users: bool, root: str) -> None:

@@ -146,7 +146,7 @@ def _brought(source: str, root_path: str, earlier: Sequence[Step]) -> str:
 
 
 def _space(step: Step, config: Dict[str, Any], mount_config: Dict[str, Any], spaces: Dict[str, int], opened: List[int]) -> int:
-    """The user namespace that stands for the mount's own mappings, else the container's.
+    """The user namespace that stands for the mount's own mappings, else the container's, which may be one that it joins.
 
     Args:
         spaces: Those of the mappings so far.
@@ -155,6 +155,12 @@ def _space(step: Step, config: Dict[str, Any], mount_config: Dict[str, Any], spa
         raise Unsupported("%s: only bind mounts can be mapped to other users" % step.label, "Leave idmap out")
     linux = config.get("linux") or {}
     maps = [mount_config.get(kind) or linux.get(kind) for kind in ("uidMappings", "gidMappings")]
+    joined = [each["path"] for each in linux.get("namespaces") or () if each["type"] == "user" and each.get("path")]
+    if joined and not any(maps):
+        if joined[0] not in spaces:
+            spaces[joined[0]] = os.open(joined[0], os.O_RDONLY | os.O_CLOEXEC)
+            opened.append(spaces[joined[0]])
+        return spaces[joined[0]]
     if not maps[0] or not maps[1]:
         raise Unsupported("%s: idmap without mappings" % step.label, "Give the mount uidMappings and gidMappings")
     key = repr(maps)
