@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from typing import List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..kernel import mounts, paths
 from . import places
@@ -107,3 +107,21 @@ def setting_of(folder: str, mounted: List[mounts.Mount]) -> str:
     flags = ("rw", "ro", "xattr", "noprefix", "cpuset_v2_mode", "favordynmods", "none", "clone_children")
     controllers = [each for each in options if each not in flags and "=" not in each]
     return named[0] if named else ",".join(controllers)
+
+
+def needed(config: Dict[str, Any], path: str, own: bool) -> Cgroups:
+    """What a mount of the cgroup file system will need; found out only where there is such a mount.
+
+    Args:
+        path: The container's cgroup.
+        own: Whether it has a cgroup namespace of its own.
+    """
+    if not any(each.get("type") in ("cgroup", "cgroup2") for each in config.get("mounts") or ()):
+        return Cgroups()
+    from ..cgroup import hierarchy  # pylint: disable=import-outside-toplevel
+    found = hierarchy.discover()
+    mounted = mounts.table()
+    rows = [(os.path.basename(folder), setting_of(folder, mounted), hierarchy.folder(folder, path or "/"))
+            for folder in found.folders]
+    v2 = hierarchy.folder(found.v2, path or "/") if found.v2 else None
+    return Cgroups(tuple(rows), v2, os.path.basename(found.v2) if found.v2 and rows else "", own)

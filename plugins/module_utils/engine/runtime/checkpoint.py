@@ -17,7 +17,7 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tu
 from ..errors import Conflict, EngineError, KernelError
 from ..kernel import namespaces, paths
 from ..store import documents, files
-from . import cgroup_mount, create, criu, devices, record, rootfs, spec
+from . import cgroup_mount, criu, devices, record, rootfs, spec
 
 DESCRIPTORS = "descriptors.json"
 DUMP_LOG = "dump.log"
@@ -162,7 +162,7 @@ def _namespaces(config: Dict[str, Any]) -> List[str]:
 def groups_at(destination: str, config: Dict[str, Any], cgroup: str) -> List[Tuple[str, str]]:
     """The cgroups' folders that a mount shows where the container has no cgroup namespace: where, and which."""
     own = any(each["type"] == "cgroup" and not each.get("path") for each in (config.get("linux") or {}).get("namespaces") or ())
-    return cgroup_mount.shown(destination, create.cgroups(config, cgroup, own))
+    return cgroup_mount.shown(destination, cgroup_mount.needed(config, cgroup, own))
 
 
 def place_of(root: paths.Root, destination: str) -> str:

@@ -177,7 +177,7 @@ def _create(bundle: str, root: str, state_dir: str, config: Dict[str, Any], cont
             config=config, root=root, steps=steps, nodes=nodes,
             who=identity.of(config["process"]), args=launch.arguments(config["process"]["args"]),
             env=launch.environment(config["process"].get("env") or ()), request=request, late=late,
-            entry=entry, cgroups=cgroups(config, options.cgroup, "cgroup" in request.new),
+            entry=entry, cgroups=cgroup_mount.needed(config, options.cgroup, "cgroup" in request.new),
             stdio=launch.streams((options.stdin, options.stdout, options.stderr), opened),
             preserved=options.preserved, report=reporting, go=going, start=start, result=result, proc=proc,
             record=kept, keyring=options.keyring, pivot=options.pivot, init=options.init,
@@ -381,24 +381,6 @@ def _split(request: isolation.Request, moves: bool) -> Tuple[int, int]:
         return 0, isolation.flags_of(tuple(kinds))  # what is made new must belong to the namespace that is joined first
     late = [kind for kind in kinds if kind == "cgroup" and moves]
     return isolation.flags_of(tuple(kind for kind in kinds if kind not in late)), isolation.flags_of(tuple(late))
-
-
-def cgroups(config: Dict[str, Any], path: str, own: bool) -> cgroup_mount.Cgroups:
-    """What a mount of the cgroup file system will need; found out only where there is such a mount.
-
-    Args:
-        path: The container's cgroup.
-        own: Whether it has a cgroup namespace of its own.
-    """
-    if not any(each.get("type") in ("cgroup", "cgroup2") for each in config.get("mounts") or ()):
-        return cgroup_mount.Cgroups()
-    from ..cgroup import hierarchy  # pylint: disable=import-outside-toplevel
-    found = hierarchy.discover()
-    mounted = mounts.table()
-    rows = [(os.path.basename(folder), cgroup_mount.setting_of(folder, mounted), hierarchy.folder(folder, path or "/"))
-            for folder in found.folders]
-    v2 = hierarchy.folder(found.v2, path or "/") if found.v2 else None
-    return cgroup_mount.Cgroups(tuple(rows), v2, os.path.basename(found.v2) if found.v2 and rows else "", own)
 
 
 def _prepare(pid: int, config: Dict[str, Any], plan: child.Plan) -> None:
