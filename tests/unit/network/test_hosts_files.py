@@ -20,7 +20,7 @@ HOST = "# by hand\nnameserver 192.0.2.53\nnameserver 127.0.0.1 ; local\nsearch e
 def test_hosts_names_itself_its_neighbours_and_the_extra_ones() -> None:
     text = hosts.hosts_text(
         Names("web.example.org", (("host.internal", "host-gateway"), ("far", "192.0.2.9"))), ["10.209.0.2"],
-        [Lease("db", "eth0", "10.209.0.3", "", ("db", "database")), Lease("bare", "eth0", "10.209.0.4", "")],
+        hosts.lines_of([Lease("db", "eth0", "10.209.0.3", "", ("db", "database")), Lease("bare", "eth0", "10.209.0.4", "")]),
         "10.209.0.1")
     lines = text.splitlines()
     assert lines[0] == "127.0.0.1\tlocalhost"
@@ -60,12 +60,14 @@ def test_with_a_resolver_it_alone_is_asked(names: Names, lines: List[str]) -> No
 
 
 def test_a_name_that_several_have_is_left_to_the_resolver() -> None:
-    text = hosts.hosts_text(Names("web-1"), ["10.209.0.2"], [
+    own, *others = hosts.lines_of([
+        Lease("web-1", "eth0", "10.209.0.2", "", ("web-1", "data")),
         Lease("web-2", "eth0", "10.209.0.3", "", ("web-2", "web")), Lease("web-3", "eth0", "10.209.0.4", "", ("web-3", "web", "api")),
         Lease("db", "eth0", "10.209.0.5", "", ("db", "data"), "fd00::5"), Lease("api-2", "eth0", "10.209.0.6", "", ("api",))],
-        shared=["web-1", "data"], resolver="10.209.0.1")
-    assert text.splitlines()[-5:] == ["10.209.0.2\tweb-1", "10.209.0.3\tweb-2", "10.209.0.4\tweb-3", "10.209.0.5\tdb",
-                                      "fd00::5\tdb"]
+        resolver="10.209.0.1")
+    text = hosts.hosts_text(Names("web-1"), ["10.209.0.2"], others)
+    assert own == "10.209.0.2\tweb-1\n"
+    assert text.splitlines()[-5:] == ["10.209.0.2\tweb-1", "10.209.0.3\tweb-2", "10.209.0.4\tweb-3", "10.209.0.5\tdb", "fd00::5\tdb"]
 
 
 @pytest.mark.parametrize("text", ["longer than before\n" * 9, "short\n", "", "same\n"])

@@ -10,10 +10,10 @@ so they are rewritten in place: a renamed file would not be seen through the mou
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterable, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..instance import Instance
-from ..store import files
+from ..store import files, glance
 from . import leases, networks, records, resolvconf
 
 HOST_GATEWAY = "host-gateway"
@@ -36,16 +36,27 @@ class Names(NamedTuple):
     dns_options: Optional[Tuple[str, ...]] = None
 
 
-def hosts_text(names: Names, own: Sequence[str], members: Iterable[leases.Lease], gateway: str = "",
-               shared: Iterable[str] = (), resolver: str = "") -> str:
+class View(NamedTuple):
+    """What containers with the same networks know of them.
+
+    Attributes:
+        gateway: Of the first network that has one.
+        resolver: Where our resolver answers them, if it does.
+        members: Their leases, and the lines of each in the hosts files of the others.
+    """
+
+    gateway: str
+    resolver: str
+    members: Tuple[Tuple[leases.Lease, str], ...]
+
+
+def hosts_text(names: Names, own: Sequence[str], members: Iterable[str], gateway: str = "") -> str:
     """/etc/hosts (hosts(5)).
 
     Args:
         own: The container's own addresses.
-        members: The leases of the others of its networks.
+        members: The lines of the others of its networks.
         gateway: What C(host-gateway) stands for.
-        shared: What the container itself is called in its networks: who else has such a name is one of several.
-        resolver: Where our resolver answers the container, if it does.
     """
     lines = ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback",
              "fe00::\tip6-localnet", "ff00::\tip6-mcastprefix", "ff02::1\tip6-allnodes", "ff02::2\tip6-allrouters"]
@@ -56,17 +67,25 @@ def hosts_text(names: Names, own: Sequence[str], members: Iterable[leases.Lease]
         address = gateway if address == HOST_GATEWAY else address
         if address:
             lines.append("%s\t%s" % (address, name))
+    return "\n".join(lines) + "\n" + "".join(members)
+
+
+def lines_of(members: Sequence[leases.Lease], resolver: str = "") -> Tuple[str, ...]:
+    """The lines of each member in the hosts files of the others.
+
+    Args:
+        resolver: Where our resolver answers, if it does. It is left what several are called: it tells all their addresses, each time
+            another first.
+    """
     called_by: Dict[str, Set[str]] = {}
-    members = list(members)
     for lease in members:
         for name in lease.names or (lease.netns,):
             called_by.setdefault(name, set()).add(lease.netns)
+    found = []
     for lease in members:
-        # A name that several have is left to the resolver, which tells all their addresses, each time another first.
-        single = [name for name in lease.names or (lease.netns,)
-                  if not resolver or name not in shared and called_by[name] == {lease.netns}]
-        lines += ["%s\t%s" % (address, " ".join(single)) for address in lease.addresses if single]
-    return "\n".join(lines) + "\n"
+        single = " ".join(name for name in lease.names or (lease.netns,) if not resolver or len(called_by[name]) == 1)
+        found.append("".join("%s\t%s\n" % (address, single) for address in lease.addresses) if single else "")
+    return tuple(found)
 
 
 def resolv_text(names: Names, host: str, on_loopback: bool = False, resolver: str = "") -> str:
@@ -108,13 +127,14 @@ def contents(instance: Instance, name: str, names: Names, mode: str = "bridge") 
     record = records.load(instance, name)
     if mode.startswith("container:"):  # it shares the other's addresses, and so its view of the names
         record = records.load(instance, mode.partition(":")[2])
-    own, members, gateway, shared, resolver = _membership(instance, record)
-    hosts = hosts_text(names, own, members, gateway, shared, resolver)
+    joined = _networks_of(record)
+    view = glance.shared(("names", joined), lambda: _view(instance, joined))
+    hosts = _seen_by(names, record, view)
     if mode == "host":
         hosts = resolvconf.read("/etc/hosts") + "".join("%s\t%s\n" % (address, extra) for extra, address in names.extra_hosts
                                                         if address != HOST_GATEWAY)
     return {"hosts": hosts, "hostname": names.hostname + "\n",
-            "resolv.conf": resolv_text(names, resolvconf.host(), mode == "host", resolver)}
+            "resolv.conf": resolv_text(names, resolvconf.host(), mode == "host", view.resolver)}
 
 
 def write(instance: Instance, name: str, names: Names, mode: str = "bridge") -> Dict[str, str]:
@@ -131,16 +151,19 @@ def write(instance: Instance, name: str, names: Names, mode: str = "bridge") -> 
 
 def refresh(instance: Instance, of_networks: Iterable[str]) -> None:
     """Rewrite the hosts file of each member of these networks that has one."""
-    touched = set(of_networks)
+    touched, views = set(of_networks), {}  # type: Set[str], Dict[Tuple[str, ...], View]
     for record in records.every(instance):
         if record.names is None:
             continue
         holder = records.load(instance, record.mode.partition(":")[2]) if record.mode.startswith("container:") else record
-        if holder is None or not touched & {network for network, _interface in holder.attachments}:
+        joined = _networks_of(holder)
+        if holder is None or not touched.intersection(joined):
             continue
         where = path(instance, record.name, "hosts")
         if os.path.exists(where):
-            rewrite(where, hosts_text(from_record(record.names), *_membership(instance, holder)))
+            if joined not in views:
+                views[joined] = _view(instance, joined)
+            rewrite(where, _seen_by(from_record(record.names), holder, views[joined]))
 
 
 def remove(instance: Instance, name: str) -> None:
@@ -176,22 +199,24 @@ def from_record(value: Mapping[str, Any]) -> Names:
                  texts("dns"), texts("dns_search"), texts("dns_options"))
 
 
-def _membership(instance: Instance, record: Optional[records.Record]
-                ) -> Tuple[List[str], List[leases.Lease], str, List[str], str]:
-    """Own addresses, the others' leases, the first network's gateway, own names, and where the resolver answers."""
-    own: List[str] = []
-    members: List[leases.Lease] = []
-    gateway = ""
-    called: List[str] = []
-    resolver = ""
-    for network, _interface in record.attachments if record else ():
-        found = networks.load(instance, network)
-        gateway = gateway or (found.gateway if found else "")
-        resolver = resolver or (found.gateways[0] if found and found.bridged and found.gateways else "")
-        for lease in leases.of(instance, network):
-            if record is not None and lease.netns == record.name:
-                own.extend(lease.addresses)
-                called.extend(lease.names)
-            else:
-                members.append(lease)
-    return own, members, gateway, called, resolver
+def _view(instance: Instance, of_networks: Sequence[str]) -> View:
+    """What the members of these networks know of them."""
+    found = [networks.load(instance, each) for each in of_networks]
+    resolver = next((each.gateways[0] for each in found if each and each.bridged and each.gateways), "")
+    members = [lease for each in of_networks for lease in leases.of(instance, each)]
+    return View(next((each.gateway for each in found if each and each.gateway), ""), resolver,
+                tuple(zip(members, lines_of(members, resolver))))
+
+
+def _networks_of(record: Optional[records.Record]) -> Tuple[str, ...]:
+    return tuple(network for network, _interface in record.attachments) if record else ()
+
+
+def _seen_by(names: Names, holder: Optional[records.Record], view: View) -> str:
+    """The hosts file of a container by what it knows.
+
+    Args:
+        holder: The namespace that it is in, its own or another's.
+    """
+    own = [address for lease, _lines in view.members if holder and lease.netns == holder.name for address in lease.addresses]
+    return hosts_text(names, own, [lines for lease, lines in view.members if not holder or lease.netns != holder.name], view.gateway)

@@ -97,11 +97,10 @@ def _begin(left: Dict[str, Job], done: Dict[str, Outcome], ended: Mapping[str, f
     """Begin what can be begun; when the next could be, where that is a matter of time alone."""
     soonest: Optional[float] = None
     _skipped(left, done)
+    free = {waits: width - sum(1 for _pid, each, _text in running.values() if each.waits == waits)
+            for waits, width in ((True, MOST_WAITING), (False, most))}
     for key, job in list(left.items()):
-        if not (job.after | job.behind) <= set(done):
-            continue
-        busy = sum(1 for _pid, each, _text in running.values() if each.waits == job.waits)
-        if busy >= (MOST_WAITING if job.waits else most):
+        if free[job.waits] <= 0 or not (job.after <= done.keys() and job.behind <= done.keys()):
             continue
         due = max([ended.get(each, 0.0) for each in job.after | job.behind] or [0.0]) + job.rest if job.rest else 0.0
         if due > time.monotonic():
@@ -112,6 +111,7 @@ def _begin(left: Dict[str, Job], done: Dict[str, Outcome], ended: Mapping[str, f
         if because:
             done[key] = Outcome(SKIPPED, because=because)
             return time.monotonic()  # others may follow from that
+        free[job.waits] -= 1
         pid, handle = processes.forked(partial(_done, job))
         running[handle] = (pid, job, bytearray())
         poller.register(handle, select.POLLIN | select.POLLHUP)
@@ -125,7 +125,7 @@ def _skipped(left: Dict[str, Job], done: Dict[str, Outcome]) -> bool:
     while again:
         again = False
         for key, job in list(left.items()):
-            bad = next((each for each in sorted(job.after) if each in done and done[each].status != OK), None)
+            bad = min((each for each in job.after if each in done and done[each].status != OK), default=None)
             if bad is not None:
                 done[key] = Outcome(SKIPPED, because=done[bad].because or bad)
                 del left[key]

@@ -63,14 +63,14 @@ def carry_out(site: Site, operations: Sequence[Operation], edges: Mapping[str, E
     gc.collect()
     gc.freeze()  # so that the garbage collector of a forked process leaves alone what it shares with this one
     try:
-        return scheduling.run(jobs, most, partial(_gate, site.stack, operations))
+        return scheduling.run(jobs, most, partial(_gate, site.stack, operations, {each.key: each for each in operations}))
     finally:
         gc.unfreeze()
 
 
-def _gate(stack: Stack, operations: Sequence[Operation], job: Job, done: Mapping[str, Outcome]) -> str:
+def _gate(stack: Stack, operations: Sequence[Operation], by_key: Mapping[str, Operation], job: Job, done: Mapping[str, Outcome]) -> str:
     """Because of which failure a replica must not be replaced any more."""
-    operation = next((each for each in operations if each.key == job.key), None)
+    operation = by_key.get(job.key)
     service = stack.services.get(operation.service) if operation is not None else None
     if operation is None or service is None or not planning.replaced(operation):
         return ""
