@@ -160,12 +160,19 @@ def test_a_service_that_is_away_holds_nobody_up_and_what_was_lost_is_said(run: R
     daemon.kill()
 
 
-def test_a_full_disk_holds_nobody_up_and_what_was_lost_is_said(run: Runner, machine: Host) -> None:
+def test_a_full_disk_takes_no_container_holds_nobody_up_and_what_was_lost_is_said(run: Runner, machine: Host) -> None:
     run("one", state="created", image="busybox", command=["/bin/true"])
     folder = "%s/containers" % machine.state_root
     machine.shell("mkdir -p /run/small && cp -a %s/. /run/small && mount -t tmpfs -o size=400k small %s && cp -a /run/small/. %s"
                   % (folder, folder, folder))
     try:
+        look = "find %s %s/containers -mindepth 1 -maxdepth 1 | sort; cat /proc/mounts; ip -br link" % (folder, machine.run_root)
+        before = machine.shell(look)
+        machine.shell("head -c 1m /dev/zero > %s/one/filler || true" % folder)
+        refused = run("full", fail=True, published_ports=["18079:80"])
+        assert "is full" in refused["msg"] and "taken back" in refused["msg"], refused["msg"]
+        assert machine.shell(look) == before, "nothing is left of what the full disk did not take"
+        machine.shell("rm %s/one/filler" % folder)
         script = ("i=0; while [ $i -lt 600 ]; do "
                   "echo %s; i=$((i+1)); done; touch /dev/shm/done; trap 'echo after' USR1; while :; do sleep 0.1; done" % ("x" * 1000))
         pid = run("full", command=["/bin/sh", "-c", script], read_only=True, stop_timeout="0s", log_max_size="-1")["container"]["pid"]
