@@ -9,11 +9,11 @@ import os
 import signal
 import socket
 import time
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from ..instance import Instance
 from ..kernel import processes
-from . import apart, events, health, probe, sockets
+from . import events, health, probe, sockets
 
 
 _PATIENCE = 5.0
@@ -40,6 +40,14 @@ class Checks:
         self.began = 0.0
         self.watchers: List[socket.socket] = []
 
+    def give(self) -> Tuple[Any, ...]:
+        """What is known, of plain types, while no probe is under way; the watchers apart."""
+        return self.check, self.status, self.due, self.began
+
+    def take(self, known: Tuple[Any, ...]) -> None:
+        """Go on with that."""
+        self.check, self.status, self.due, self.began = known
+
     def begin(self, check: Optional[Dict[str, Any]], since: float, anew: bool = True) -> None:
         """Look after a container that has been started.
 
@@ -52,20 +60,10 @@ class Checks:
         self.check, self.began = check, since
         known = health.Health() if anew else health.read(self.instance, self.name)
         if anew or check is None:
-            if check is None:
-                health.write(self.instance, self.name, None)
-            else:
-                self.aside(health.write, known)
+            health.write(self.instance, self.name, known if check else None)
         self.status = known.status if check else None
         self.plan_next()
         self.tell()
-
-    def aside(self, step: Callable[..., None], *what: Any, **more: Any) -> None:
-        """Write something down about the container, apart."""
-        def work() -> Dict[str, Any]:
-            step(self.instance, self.name, *what, **more)
-            return {}
-        apart.run(work)
 
     def end(self) -> None:
         """The container has ended: so does what is looked at."""
@@ -104,7 +102,7 @@ class Checks:
             self.status = health.STATUSES[code]
         self.plan_next()
         if self.status != before:
-            self.aside(events.note, "health_status", status=self.status)
+            events.note(self.instance, self.name, "health_status", status=self.status)
             self.tell()
         return self.status == health.UNHEALTHY and before != health.UNHEALTHY
 
@@ -129,4 +127,4 @@ class Checks:
         """The monitor ends."""
         self.end()
         while self.watchers:
-            self.watchers.pop().close()
+            sockets.hang_up(self.watchers.pop())

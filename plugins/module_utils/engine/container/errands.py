@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Coracle contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a monitor has done by forks of it: reading records, making the container's process, clearing up after it."""
+"""What a monitor does beside its loop: reading records, making the container's process, clearing up after it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from . import cgroups, records, runtimes, sockets
 
 _KEPT = ("activation", "healthcheck", "idle_timeout", "log_driver", "log_max_files", "log_max_size", "log_options", "restart_policy",
          "sdnotify", "stop_signal", "stop_timeout")
-"""The options that a monitor keeps in mind; what reads the others, which are many, is done apart."""
+"""The options that a monitor keeps in mind; what needs the others reads them."""
 
 
 def asked(instance: Instance, link: socket.socket) -> Dict[str, Any]:
@@ -30,7 +30,7 @@ def asked(instance: Instance, link: socket.socket) -> Dict[str, Any]:
 
 
 def learn(instance: Instance, name: str) -> Dict[str, Any]:
-    """What the monitor of a container, which is the parent of this process, keeps of what is on disk."""
+    """What the monitor of a container, whose shift this process is, keeps of what is on disk."""
     record = records.read(instance, name)
     options = record.options if record else {}
     return {"name": name, "orphaned": orphaned(instance, name), "monitor": tuple(processes.identify(os.getppid()) or ()),

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping, Optional, Tuple
 
 from . import activation, connections
 
@@ -26,6 +26,14 @@ class Idle:
         self.timeout = 0.0
         self.since = 0.0
         self.sent = -1
+
+    def give(self) -> Tuple[Any, ...]:
+        """What is known, of plain types."""
+        return self.due, self.pid, self.timeout, self.since, self.sent
+
+    def take(self, known: Tuple[Any, ...]) -> None:
+        """Go on with that."""
+        self.due, self.pid, self.timeout, self.since, self.sent = known
 
     def begin(self, pid: int, options: Mapping[str, Any]) -> None:
         """Look after a container that runs, where its options ask for that; none is idle yet."""

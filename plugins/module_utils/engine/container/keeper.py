@@ -13,6 +13,8 @@ alive.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
+import _socket
 import fcntl
 import gc
 import os
@@ -28,7 +30,7 @@ from ..instance import Instance
 from ..kernel import processes
 from ..network import zones
 from ..store import files
-from . import client, errands, monitor, naming, records, sockets
+from . import client, errands, naming, records, shifts, sockets
 
 _MONITORS = (b'{"do": "start"', b'{"do": "adopt"')
 """How requests for a monitor begin. The keeper reads no further: what it writes to in its memory ceases to be shared with each monitor."""
@@ -143,14 +145,25 @@ class Keeper:
                 pending.close()
 
     def accept(self, listener: Optional[socket.socket] = None) -> None:
-        """Take one request and fork the monitor that answers it."""
-        link, _address = (listener or self.listener).accept()
+        """Take one request and fork the monitor that answers it.
+
+        Without the class of C(socket) as far as there: it makes enumerations of numbers, which takes many pages of memory.
+        """
+        handle, _address = (listener or self.listener)._accept()  # type: ignore[attr-defined]  # pylint: disable=protected-access
+        plain = _socket.socket(fileno=handle)
+        try:
+            plain.settimeout(5)
+            asked = plain.recv(len(_MONITORS[0]), _socket.MSG_PEEK)
+        except OSError:
+            asked = b""
+        if asked in _MONITORS:
+            plain.settimeout(None)
+            self.fork("", handle)
+            plain.close()
+            return
+        link = socket.socket(fileno=plain.detach())
         try:
             link.settimeout(5)
-            if link.recv(len(_MONITORS[0]), socket.MSG_PEEK) in _MONITORS:
-                link.settimeout(None)
-                self.fork("", link)
-                return
             request = sockets.receive(link) if sockets.peer_is_owner(link) else None
             if request is not None and request["do"] == "resolve":
                 self.mind_resolver(link)
@@ -163,9 +176,9 @@ class Keeper:
         finally:
             link.close()
 
-    def fork(self, name: str, link: Optional[socket.socket]) -> None:
+    def fork(self, name: str, link: Optional[int]) -> None:
         """Fork a monitor; what it is to do, and for whom, it reads from the connection itself, where there is one."""
-        child = self.child("a monitor", lambda: monitor.main(self.instance, name, link))
+        child = self.child("a monitor", lambda: shifts.main(self.instance, name, link))
         self.monitors[child] = name
 
     def child(self, what: str, work: Callable[[], int], doors: str = "") -> int:
@@ -180,10 +193,10 @@ class Keeper:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
             os.close(self.wake)
             os.close(self.lock)  # the keeper's alone: with it a child would keep the next keeper out
-            self.listener.close()
+            os.close(self.listener.fileno())
             if self.doors is not None:
                 self.doors.close_others(doors)
             status = work()

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..store import documents
 
@@ -75,6 +75,14 @@ class Log:
     def __init__(self) -> None:
         self.dropped = 0
         self._rest: Dict[str, bytes] = {}
+
+    def give(self) -> Tuple[Any, ...]:
+        """What another of the same log has to know to go on with it, of plain types."""
+        return self.dropped, self._rest
+
+    def take(self, known: Tuple[Any, ...]) -> None:
+        """Go on with that."""
+        self.dropped, self._rest = known
 
     def limit(self, options: Mapping[str, Any]) -> None:
         """Take in how large it may get."""

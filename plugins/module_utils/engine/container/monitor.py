@@ -7,8 +7,9 @@ It is the parent of the container's init, moves its output from the FIFOs to the
 log, learns the exit status, and applies the restart policy. It holds nothing
 that is not on disk or in the kernel, so another can take over at any time.
 
-One stays with each container, so it is to be small. It waits, moves output, and
-keeps time; whatever else there is to do is done by forks of it (C(apart.py)).
+One stays with each container, so it is to be small. What stays is no more than
+C(watcher.py); a C(Monitor) lives in forks of that (C(shifts.py)), from the moment
+when there is something to do until there has been nothing for a while.
 """
 
 from __future__ import annotations
@@ -27,62 +28,29 @@ from ..instance import Instance
 from ..kernel import processes
 from ..runtime import external
 from ..store import files, locks
-from . import activation, apart, checks, errands, events, idle, logs, readiness, records, restart, sockets, units
+from . import activation, checks, errands, events, idle, logs, readiness, records, restart, sockets, units
 
 _CHUNK = 1 << 16
-
-
-def main(instance: Instance, name: str, link: Optional[socket.socket]) -> int:
-    """Be the monitor of one container.
-
-    Args:
-        name: The container's; empty where the request says it.
-        link: On which the request comes: C(do), which is C(start) or C(adopt), and C(name). The answer goes there:
-            C({"pid": N}) or an error; later C({"exit_code": N}). Who is at the other end holds the container's lock.
-            C(None) where the keeper adopts of its own accord.
-
-    Returns: The exit status of the monitor: 0 unless it is to be tried again.
-    """
-    os.setsid()
-    if link is None:
-        with locks.tried(instance, "container", records.called(name)) as mine:
-            if not mine:
-                return 1  # a run is at this container; afterwards there may be nothing left to adopt
-            known = apart.run(lambda: errands.learn(instance, name))
-            if not known["orphaned"]:
-                return 0
-            watch = Monitor(instance, known)
-            watch.adopt()
-    else:
-        known = apart.run(lambda: errands.asked(instance, link))
-        if not known or known["do"] == "adopt" and not known["orphaned"]:
-            return 0
-        watch = Monitor(instance, known)
-        if known["do"] == "adopt":
-            watch.adopt()
-        else:
-            try:
-                watch.start()
-            except (EngineError, OSError) as error:
-                watch.failed(str(error))
-                facts = error.facts if isinstance(error, EngineError) else {}
-                sockets.send(link, {"error": str(error), "facts": facts})
-                return 0
-    watch.run(link)
-    watch.release()
-    return 0
+_LINGER = 0.2
+"""Seconds without anything to do after which a shift ends: what comes more often is not worth a fork each time."""
+WRITERS = ("stdout", "stderr")
 
 
 class Monitor:
-    """One container's monitor."""
+    """One container's monitor, for the time of a shift.
 
-    def __init__(self, instance: Instance, known: Dict[str, Any]) -> None:
+    Args:
+        known: What C(errands.learn) tells, or an earlier shift has handed over.
+        first: Whether there was none; what is open all the time is opened then.
+    """
+
+    def __init__(self, instance: Instance, known: Dict[str, Any], first: bool = True) -> None:
         self.instance = instance
         self.name = name = str(known["name"])
-        processes.rename("coracle:" + name)
         self.status = records.Status(*known["status"])
         self.runtime = records.run_folder(instance, name, "runtime")
         self.me = processes.Process(*known["monitor"])
+        self.watched = os.pidfd_open(self.me.pid)
         self.init: Optional[processes.Process] = None
         self.pidfd = -1
         self.child = False
@@ -91,17 +59,19 @@ class Monitor:
         self.again_at: Optional[float] = None
         self.kill_at: Optional[float] = None
         self.revive = False
+        self.enough = False
         self.checks = checks.Checks(instance, name)
         self.idle = idle.Idle()
         self.waiting: List[socket.socket] = []
         self.streams: Dict[int, str] = {}
         self.take_in(known)
-        self.notices = readiness.Notices(instance, name, self.options)
         self.log = self.open_log()
-        for stream in ("stdout", "stderr"):
-            # Open for writing too: a container that closes its own end would else make it readable for ever.
-            self.streams[os.open(errands.fifo(instance, name, stream), os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)] = stream
-        self.control = sockets.listen(records.run_folder(instance, name, "monitor.sock"))
+        if first:
+            self.notices = readiness.Notices(instance, name, readiness.heard(instance, name, self.options))
+            for stream in WRITERS:
+                # Open for writing too: a container that closes its own end would else make it readable for ever.
+                self.streams[os.open(errands.fifo(instance, name, stream), os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)] = stream
+            self.control = sockets.listen(records.run_folder(instance, name, "monitor.sock"))
 
     def take_in(self, known: Dict[str, Any]) -> None:
         """Keep in mind what was last asked for."""
@@ -125,41 +95,41 @@ class Monitor:
         self.status = self.status._replace(
             status="running", started_at=logs.timestamp(), finished_at=None, exit_code=None, oom_killed=False,
             error=None, log_offset=self.log.length, log_inode=self.log.inode)
-        self.init = processes.Process(**apart.run(self.create, makes=True))
-        self.pidfd = os.pidfd_open(self.init.pid)  # a child of this process now, so the number is still its own
-        self.child = True
+        self.init = self.create()
+        self.pidfd = os.pidfd_open(self.init.pid)  # a child of this process or of the one that stays, so the number is still its own
+        self.child = self.enough = True  # with the end of this shift it is the other one's, who can wait for it
         self.began = time.monotonic()
         self.again_at = None
         self.checks.begin(self.options.get("healthcheck"), self.began)
         self.notices.begin(self.init, self.options)
         self.idle.begin(self.init.pid, self.options)
 
-    def create(self) -> Dict[str, Any]:
-        """Make the container's process, apart; its number and start time."""
+    def create(self) -> processes.Process:
+        """Make the container's process."""
         records.write_monitor(self.instance, self.name, self.me)
         errands.clean(self.instance, self.name)  # of a run that ended with nobody watching
         self.write_status()
         made = errands.make(self.instance, self.name)
         events.note(self.instance, self.name, "start")
         units.show(self.instance, self.name, self.options, self.me)
-        return made._asdict()
+        return made
 
-    def present(self) -> Dict[str, Any]:
-        """Say that this monitor is the container's now, apart; the container's first process, if there is one."""
+    def present(self) -> Optional[processes.Process]:
+        """Say that this monitor is the container's now; the container's first process, if there is one."""
         records.write_monitor(self.instance, self.name, self.me)
         init = records.read_live(self.instance, self.name).init
         if init is not None:
             units.show(self.instance, self.name, self.options, self.me)
-        return {} if init is None else init._asdict()
+        return init
 
     def adopt(self) -> None:
         """Take over a container that another monitor watched."""
-        found = apart.run(self.present)
+        found = self.present()
         self.began = time.monotonic()
         if not found:  # the other one ended between two runs of the container
             self.restart_later(0.0)
             return
-        self.init = processes.Process(**found)
+        self.init = found
         self.began -= processes.age(self.init)
         handle = processes.open_pidfd(self.init)
         if handle is None:
@@ -174,20 +144,20 @@ class Monitor:
 
     # The loop
 
-    def run(self, link: Optional[socket.socket]) -> None:
-        """Stay with the container until it has ended for good."""
-        if link is not None:
-            sockets.send(link, {"pid": self.init.pid if self.init else 0})
-            self.waiting.append(link)
+    def run(self) -> bool:
+        """Stay with the container until there is nothing to do; whether there will be something again, as it has not ended for good."""
         while self.init is not None or self.again_at is not None:
+            if self.enough:
+                return True
             poller = select.poll()
-            for handle in self.streams:
-                poller.register(handle, select.POLLIN)
-            poller.register(self.control, select.POLLIN)
-            for handle in (self.pidfd, self.checks.pidfd, self.notices.fileno()):
+            for handle in (*self.streams, self.control.fileno(), self.watched, self.pidfd, self.checks.pidfd, self.notices.fileno()):
                 if handle >= 0:
                     poller.register(handle, select.POLLIN)
-            ready = {handle for handle, _events in poller.poll(self.patience())}
+            due = self.due()
+            left = _LINGER if due is None else due - time.monotonic()
+            ready = {handle for handle, _events in poller.poll(max(0, int(min(left, _LINGER) * 1000) + 1))}
+            if self.watched in ready:
+                os._exit(1)  # nobody stays with the container, and who takes over reads what is left
             for handle in list(self.streams):
                 if handle in ready:
                     self.drain(handle)
@@ -198,14 +168,19 @@ class Monitor:
             if self.notices.fileno() in ready:
                 self.notices.hear()
             if self.pidfd in ready:
-                self.reap()
+                self.checks.end()
+                if self.child:
+                    return True  # who stays is its parent, and learns how it has ended
+                self.ended(self.strangers_exit())
+            if not ready and left > _LINGER and self.checks.pidfd < 0:
+                return True
             self.on_time()
         self.log.close()
+        return False
 
-    def patience(self) -> Optional[int]:
-        """Milliseconds until the next thing that is due."""
-        due = [when for when in (self.again_at, self.kill_at, self.checks.due, self.idle.due) if when is not None]
-        return None if not due else max(0, int((min(due) - time.monotonic()) * 1000) + 1)
+    def due(self) -> Optional[float]:
+        """When the next thing is due, by the monotonic clock."""
+        return min((when for when in (self.again_at, self.kill_at, self.checks.due, self.idle.due) if when is not None), default=None)
 
     def on_time(self) -> None:
         """Do what is due."""
@@ -259,7 +234,7 @@ class Monitor:
         else:
             if request["do"] == "reload":
                 before = [self.options.get(key) for key in ("log_driver", "log_options")]
-                self.take_in(apart.run(lambda: errands.learn(self.instance, self.name)))
+                self.take_in(errands.learn(self.instance, self.name))
                 if before != [self.options.get(key) for key in ("log_driver", "log_options")]:
                     self.log.close()
                     self.log = self.open_log()
@@ -290,7 +265,7 @@ class Monitor:
     def rest(self) -> None:
         """End a container that nobody uses, unless somebody comes in this very moment."""
         self.note(ended_for=activation.IDLE)  # whoever wakes it waits for its end
-        if apart.run(lambda: {"left": activation.leave(self.instance, self.name)})["left"]:
+        if activation.leave(self.instance, self.name):
             self.idle.end()
             self.stop(int(self.options["stop_signal"]), self.options["stop_timeout"] / 1000000, activation.IDLE)
         else:
@@ -312,15 +287,6 @@ class Monitor:
 
     # The end
 
-    def reap(self) -> None:
-        """Learn how the container ended."""
-        if self.child:
-            _pid, status = os.waitpid(self.init.pid if self.init else -1, 0)
-            code: Optional[int] = os.waitstatus_to_exitcode(status)
-        else:
-            code = self.strangers_exit()
-        self.ended(code if code is None or code >= 0 else 128 - code)
-
     def strangers_exit(self) -> Optional[int]:
         """The exit code of an init that is another's child: from the kernel or from who reaped it."""
         deadline = time.monotonic() + 1
@@ -340,7 +306,12 @@ class Monitor:
         return None
 
     def ended(self, code: Optional[int]) -> None:
-        """Note the end, and consider what comes next."""
+        """Note the end, and consider what comes next.
+
+        Args:
+            code: As C(os.waitstatus_to_exitcode) has it; C(None) where nobody has seen it.
+        """
+        code = code if code is None or code >= 0 else 128 - code
         for handle in self.streams:
             self.drain(handle)
         self.log.finish()
@@ -356,19 +327,19 @@ class Monitor:
         self.status = self.status._replace(
             status="restarting" if again else "exited", exit_code=code, finished_at=logs.timestamp(),
             error=None if code is not None else "the exit status was not seen by any monitor")
-        self.status = self.status._replace(**apart.run(self.wind_up))
+        self.status = self.status._replace(oom_killed=self.wind_up())
         if again:
             self.notices.say("ended with %s, to be started again" % code)
             self.restart_later(time.monotonic() - self.began)
 
-    def wind_up(self) -> Dict[str, Any]:
-        """Write down how a run of the container has ended, and remove what is left of it, apart; what that tells of the end."""
+    def wind_up(self) -> bool:
+        """Write down how a run of the container has ended, and remove what is left of it; whether the kernel killed it for its memory."""
         killed = group.exists(self.cgroup) and group.oom_kills(self.cgroup) > 0
         events.note(self.instance, self.name, "die", exit_code=self.status.exit_code, oom_killed=killed)
         self.status = self.status._replace(oom_killed=killed)
         self.write_status()
         errands.clean(self.instance, self.name)
-        return {"oom_killed": killed}
+        return killed
 
     def to_restart(self, code: Optional[int]) -> bool:
         """Whether the policy wants another start."""
@@ -388,27 +359,26 @@ class Monitor:
     def note(self, **fields: Any) -> None:
         """Change the status on disk."""
         self.status = self.status._replace(**fields)
-        apart.run(self.write_status)
+        self.write_status()
 
-    def write_status(self) -> Dict[str, Any]:
+    def write_status(self) -> None:
         """Write the status to disk."""
         try:
             records.write_status(self.instance, self.name, self.status)
         except OSError as error:  # a full disk is no reason to leave the container alone; the next change is written again
             sys.stderr.write("coracle: the status of %s could not be written: %s\n" % (self.name, error))
             sys.stderr.flush()
-        return {}
 
     def release(self) -> None:
         """Give back mounts and network of a container that has ended for good, unless somebody is at it already."""
         # Nobody can reach this monitor from here on: who holds the lock may be waiting for it.
         files.remove(records.run_folder(self.instance, self.name, "monitor.sock"))
-        self.control.close()
+        sockets.turn_away(self.control)
         self.checks.close()
         self.notices.close()
         for link in self.waiting:
             sockets.send(link, {"exit_code": self.status.exit_code})
-            link.close()
+            sockets.hang_up(link)
         from . import lifecycle  # pylint: disable=import-outside-toplevel
         with locks.held(self.instance, "container", records.called(self.name)):
             live = records.read_live(self.instance, self.name)

@@ -11,7 +11,9 @@ Source: sd_notify(3).
 from __future__ import annotations
 
 import os
+import select
 import socket
+import struct
 from typing import Any, Dict, List, Mapping, Optional
 
 from ..instance import Instance
@@ -29,6 +31,8 @@ SOCKET = "notify.sock"
 SYSTEMD = "/run/systemd/notify"
 _PASSED = ("STATUS", "STOPPING", "RELOADING", "MONOTONIC_USEC", "EXTEND_TIMEOUT_USEC", "ERRNO")
 _LONGEST = 4096
+_PATIENCE = 2.0
+"""Seconds that systemd may take for a message."""
 
 
 def folder(instance: Instance, name: str) -> str:
@@ -47,6 +51,14 @@ def ready(instance: Instance, name: str, options: Mapping[str, Any]) -> bool:
     return init is not None and files.read_json(records.run_folder(instance, name, "ready.json")) == init._asdict()
 
 
+def heard(instance: Instance, name: str, options: Mapping[str, Any]) -> Optional[socket.socket]:
+    """A socket on which a container's program is heard, where it is to speak."""
+    if options.get("sdnotify") != PROGRAM:
+        return None
+    files.make_folder(folder(instance, name), 0o755)
+    return sockets.bind_datagram(os.path.join(folder(instance, name), SOCKET), 0o666)
+
+
 class Notices:
     """What one container's program has said, and who waits for it.
 
@@ -55,17 +67,15 @@ class Notices:
         ready: Whether it has said that it is.
     """
 
-    def __init__(self, instance: Instance, name: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, instance: Instance, name: str, listener: Optional[socket.socket]) -> None:
         self.instance = instance
         self.name = name
         self.init: Optional[processes.Process] = None
         self.ready = False
         self.watchers: List[socket.socket] = []
-        self.socket: Optional[socket.socket] = None
-        if options.get("sdnotify") == PROGRAM:
-            files.make_folder(folder(instance, name), 0o755)
-            self.socket = sockets.bind_datagram(os.path.join(folder(instance, name), SOCKET), 0o666)
-            self.socket.setblocking(False)
+        self.socket = listener
+        if listener is not None:
+            listener.setblocking(False)
 
     def fileno(self) -> int:
         """Of the socket; -1 without one."""
@@ -122,7 +132,7 @@ class Notices:
     def close(self) -> None:
         """The monitor ends."""
         while self.watchers:
-            self.watchers.pop().close()
+            sockets.hang_up(self.watchers.pop())
         if self.socket is not None:
             self.socket.close()
             self.socket = None
@@ -141,10 +151,23 @@ def in_unit(name: str) -> bool:
 
 
 def notify(message: str, address: str = SYSTEMD) -> None:
-    """Send one message to systemd, which need not be there."""
+    """Send one message to systemd, which need not be there, and wait until it has taken that.
+
+    It looks at who has sent a message when it reads it, and a shift of a monitor may be gone by then (sd_notify_barrier(3)).
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as link:
-        link.setblocking(False)
+        link.settimeout(_PATIENCE)
+        reading, writing = os.pipe2(os.O_CLOEXEC)
         try:
-            link.sendto(message.encode("utf-8", "replace"), "\0" + address[1:] if address.startswith("@") else address)
+            link.connect("\0" + address[1:] if address.startswith("@") else address)
+            link.send(message.encode("utf-8", "replace"))
+            link.sendmsg([b"BARRIER=1"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", writing))])
+            os.close(writing)
+            writing = -1
+            select.select([reading], [], [], _PATIENCE)  # readable once systemd has closed the other end
         except OSError:
             pass
+        finally:
+            for handle in (reading, writing):
+                if handle >= 0:
+                    os.close(handle)

@@ -66,6 +66,28 @@ def connect(path: str) -> Optional[socket.socket]:
     return link
 
 
+def hang_up(link: socket.socket) -> None:
+    """End a connection for its other end too where further processes hold this one."""
+    try:
+        link.shutdown(socket.SHUT_RDWR)
+    except OSError:  # the other end is gone
+        pass
+    link.close()
+
+
+def turn_away(listener: socket.socket) -> None:
+    """Take no more connections, and end those that nobody has taken yet, though further processes hold the listener."""
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.setblocking(False)
+    while True:
+        try:
+            link, _address = listener.accept()
+        except OSError:  # there is none left
+            break
+        link.close()
+    listener.close()
+
+
 def peer_is_owner(link: socket.socket) -> bool:
     """Whether the other end runs as this user (SO_PEERCRED, unix(7))."""
     credentials = link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))

@@ -15,7 +15,7 @@ import struct
 import time
 from typing import Callable, NamedTuple, Optional, Tuple
 
-from .syscalls import call, try_call
+from .syscalls import call, libc, try_call
 
 _PIDFD_GET_INFO = 0xC050FF0B  # _IOWR(0xFF, 11, struct pidfd_info of 80 bytes)
 _PIDFD_INFO_EXIT = 1 << 3
@@ -108,7 +108,7 @@ def exit_status(pidfd: int) -> Optional[int]:
 
 def set_subreaper(on: bool) -> None:
     """Whether to adopt descendants whose parent dies (PR_SET_CHILD_SUBREAPER); a fork does not inherit it."""
-    call("prctl", _PR_SET_CHILD_SUBREAPER, int(on), 0, 0, 0)
+    libc.prctl(_PR_SET_CHILD_SUBREAPER, int(on), 0, 0, 0)  # what the wrapper's objects of ctypes take, each monitor would keep
 
 
 def set_name(name: str) -> None:

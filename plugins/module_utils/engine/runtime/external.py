@@ -17,7 +17,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import tempfile
 import time
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
@@ -168,8 +167,7 @@ def _version(text: str) -> Tuple[int, ...]:
 def create(program: str, state_dir: str, config: Dict[str, Any], identity: str, stdio: Sequence[int]) -> Created:
     """Make a container with another runtime and start it.
 
-    To be called by a process whose descendants become the caller's own (C(container/apart.py)): the container's process is
-    no child of this one.
+    The container's process is no child of this one, but of the next among its ancestors that adopts (PR_SET_CHILD_SUBREAPER).
 
     Raises:
         EngineError: What the runtime says; nothing remains.
@@ -254,6 +252,7 @@ def add(state_dir: str, process: Mapping[str, Any], stdio: Sequence[int], preser
         EngineError: What the runtime says.
     """
     note = files.read_json(os.path.join(state_dir, record.FOREIGN)) or {}
+    import tempfile  # it brings random, which each fork would seed  # pylint: disable=import-outside-toplevel
     folder = tempfile.mkdtemp(prefix="exec-", dir=state_dir)
     words = ["exec", "--detach", *options]
     opened = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
