@@ -72,6 +72,7 @@ def main() -> int:
 def again(host: Host, before: Path) -> Dict[str, Any]:
     """The figures of the last run, but for those of the runtime alone, which are measured anew."""
     figures: Dict[str, Any] = json.loads(before.read_text(encoding="utf-8"))
+    peers.arrange(host)
     runtimes(host, figures, False)
     return figures
 

@@ -77,7 +77,7 @@ def _typing() -> _StandIn:
     members: Dict[str, Any] = dict.fromkeys(("Any", "BinaryIO", "Optional", "Union"), _Nothing())
     members.update({name: getattr(abstract, name) for name in (
         "Callable", "Collection", "Iterable", "Iterator", "Mapping", "Sequence")})
-    members.update(Dict=dict, FrozenSet=frozenset, List=list, Set=set, Tuple=tuple, TYPE_CHECKING=False,
+    members.update(Dict=dict, FrozenSet=frozenset, List=list, Set=set, Tuple=tuple, Type=type, TYPE_CHECKING=False,
                    NamedTuple=NamedTuple, TypeVar=lambda name, *_bounds, **_more: name)
     return _StandIn("typing", members)
 

@@ -10,7 +10,6 @@ The form is: first a rule for everything, then exceptions, sorted. v1 can hold j
 from __future__ import annotations
 
 import errno
-import functools
 import os
 from typing import Dict, List, Optional, Sequence, Set, Tuple
 
@@ -19,6 +18,9 @@ from .limits import DeviceRule
 
 EVERYTHING = DeviceRule(True)
 NOTHING = DeviceRule(False)
+_MANY = 32
+_found: Dict[Tuple[DeviceRule, ...], Tuple[DeviceRule, ...]] = {}
+"""What C(canonical) has said so far: most containers have the same rules."""
 _Key = Tuple[str, Optional[int], Optional[int]]
 
 
@@ -32,10 +34,15 @@ def canonical(rules: Sequence[DeviceRule]) -> Tuple[DeviceRule, ...]:
 
     Rules that take a part out of a wider exception keep their order, since no sorted list says the same.
     """
-    return _canonical(tuple(rules))
+    key = tuple(rules)
+    found = _found.get(key)
+    if found is None:
+        if len(_found) >= _MANY:
+            _found.clear()
+        found = _found[key] = _canonical(key)
+    return found
 
 
-@functools.lru_cache(maxsize=32)  # most containers have the same
 def _canonical(rules: Tuple[DeviceRule, ...]) -> Tuple[DeviceRule, ...]:
     base = NOTHING
     rest: List[DeviceRule] = []

@@ -40,7 +40,7 @@ def bystander(flags: int) -> Iterator[int]:
     """
     stack = ctypes.create_string_buffer(_STACK)
     top = (ctypes.addressof(stack) + _STACK) & ~0xF
-    with signals.blocked():  # no handler of ours shall run on that stack
+    with signals.Blocked():  # no handler of ours shall run on that stack
         pid = _clone(_pause, top, _VM | flags | SIGCHLD, None)
         failure = ctypes.get_errno()
     if pid < 0:

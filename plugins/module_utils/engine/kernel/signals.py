@@ -10,8 +10,7 @@ and more in a process that has just been forked. The C module behind it does the
 from __future__ import annotations
 
 import signal
-from contextlib import contextmanager
-from typing import Any, Iterator
+from typing import Any, Tuple
 
 _plain: Any
 try:
@@ -23,14 +22,16 @@ _ALL = _plain.valid_signals()
 _DEFAULT = int(signal.SIG_DFL)
 
 
-@contextmanager
-def blocked() -> Iterator[None]:
-    """While this lasts no signal reaches the calling thread."""
-    before = _plain.pthread_sigmask(signal.SIG_BLOCK, _ALL)
-    try:
-        yield
-    finally:
-        _plain.pthread_sigmask(signal.SIG_SETMASK, before)
+class Blocked:
+    """While this lasts no signal reaches the calling thread; a class, since what makes one of a function costs a start its import."""
+
+    before: Tuple[int, ...] = ()
+
+    def __enter__(self) -> None:
+        self.before = _plain.pthread_sigmask(signal.SIG_BLOCK, _ALL)
+
+    def __exit__(self, *_exception: Any) -> None:
+        _plain.pthread_sigmask(signal.SIG_SETMASK, self.before)
 
 
 def reset() -> None:
