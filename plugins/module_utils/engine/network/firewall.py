@@ -153,8 +153,10 @@ def apply(instance: Instance) -> State:
     """
     state = gather(instance)
     record = files.read_json(_record(instance)) or {}
-    asked = _digest(render(state))
-    text = render(state._replace(leftover=bool(record.get("bridge"))))
+    text = render(state)
+    asked = _digest(text)
+    if record.get("bridge"):
+        text = render(state._replace(leftover=True))
     if record.get("rendered") == asked and _seen(instance, state, record).intact \
             or not state.networks and not record:
         return state
