@@ -15,7 +15,7 @@ import subprocess
 import sys
 from typing import Any
 
-OWN = ("/etc", "/var/lib", "/usr/local", "/opt", "/var/log", "/var/cache")
+OWN = ("/etc", "/var/lib", "/usr/local", "/opt", "/var/log", "/var/cache", "/srv", "/mnt")
 """Folders that a host may write to as it likes: what is written goes to its own layer."""
 
 

@@ -23,7 +23,7 @@ Snapshot = Dict[str, List[str]]
 
 FILES = ("/run/coracle", "/run/coracle/*", "/var/lib/coracle", "/var/lib/coracle/*", "/run/netns/*", "/dev/shm/*coracle*",
          "/etc/*/*coracle*", "/etc/*/*/*coracle*", "/usr/local/*/*coracle*", "/usr/bin/*coracle*", "/opt/*coracle*",
-         "/tmp/*coracle*", "/var/tmp/*coracle*")
+         "/tmp/*coracle*", "/var/tmp/*coracle*", "/*", "/srv/*", "/mnt/*", "/home/*", "/root/*")
 CGROUPS = ("*coracle*", "default", "libpod*", "buildah*", "containerd*", "crun*", "runc*")
 """At the top of a hierarchy: ours, and what other engines make when tests give them no better place."""
 _NAME = re.compile(r"coracle-test-(\d+)-\d+")
