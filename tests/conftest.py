@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import collection
 from hosts import Host
 from payloads import Payloads
-from turns import pytest_addoption, pytest_collection_modifyitems, pytest_runtest_setup  # noqa: F401
+from turns import pytest_addoption, pytest_collection_modifyitems, pytest_runtest_setup, pytest_sessionfinish  # noqa: F401
 
 collection.use()
 # What is tried is always the same (--hypothesis-profile=default: other things each time), however long it takes.

@@ -3,9 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which tests run beside others, which by themselves, and which are run again when they fail.
 
-    scripts/test.sh calls pytest twice: with C(--turn together) in three processes at once, then with C(--turn alone).
+    scripts/test.sh calls pytest twice: with C(--turn together) in three processes at once, then with C(--turn alone); and
+    once more for those that failed.
 
-    python turns.py REPORT...     counts what JUnit reports tell: passed, failed, skipped; then the names of what was run again
+    python turns.py REPORT...         counts what JUnit reports tell: passed, failed, skipped; then the names of what was run again.
+                                      The last of them is right about a test that several have.
+    python turns.py --few REPORT...   succeeds if so few tests failed that it may have been by accident
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import sys
 import xml.etree.ElementTree as tree
 from collections import Counter
 from pathlib import Path
-from typing import List, Tuple
+from typing import Dict, Iterable, List, NamedTuple
 
 import pytest
 
@@ -24,6 +27,10 @@ RERUNS = 2
 """How often a test that measures is run again at most."""
 AGAIN = "run again"
 """The property of a test in a JUnit report that says how often it was."""
+LAST = "-once-more.xml"
+"""How the name of a report ends that has what was run again."""
+FEW = 20
+"""How many tests may fail by accident, of a machine's load, and are run once more."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -60,25 +67,44 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         item.user_properties = [each for each in item.user_properties if each[0] != AGAIN] + [(AGAIN, runs - 1)]
 
 
-def count(report: Path) -> Tuple[int, int, int, List[str]]:
-    """How many tests of a JUnit report passed, failed and were skipped, and which were run again."""
-    root = tree.parse(report).getroot()
-    total = bad = skipped = 0
-    for suite in root.iter("testsuite"):
-        total += int(suite.get("tests", 0))
-        bad += int(suite.get("failures", 0)) + int(suite.get("errors", 0))
-        skipped += int(suite.get("skipped", 0))
-    again = ["%s::%s" % (case.get("classname"), case.get("name")) for case in root.iter("testcase")
-             if case.find("properties/property[@name='%s']" % AGAIN) is not None]
-    return max(total - bad - skipped, 0), bad, skipped, again
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell a run that was ended before its end, by the limit of its time, from one in which tests failed."""
+    if session.shouldfail:
+        session.exitstatus = pytest.ExitCode.INTERRUPTED
 
 
-def main(reports: List[str]) -> int:
+class Verdict(NamedTuple):
+    """What a report says of a test: C(passed), C(failed) or C(skipped), and whether it was run again."""
+
+    outcome: str
+    again: bool
+
+
+def verdicts(reports: Iterable[Path]) -> Dict[str, Verdict]:
+    """What JUnit reports say of each test, by its name; of a test in several of them the last one's, which ran it again."""
+    found: Dict[str, Verdict] = {}
+    for report in reports:
+        here: Dict[str, Verdict] = {}
+        for case in tree.parse(report).getroot().iter("testcase"):
+            name = "%s::%s" % (case.get("classname"), case.get("name"))
+            failed = case.find("failure") is not None or case.find("error") is not None
+            failed = failed or name in here and here[name].outcome == "failed"  # its end has an entry of its own
+            outcome = "failed" if failed else "skipped" if case.find("skipped") is not None else "passed"
+            again = name in found or case.find("properties/property[@name='%s']" % AGAIN) is not None
+            here[name] = Verdict(outcome, again)
+        found.update(here)
+    return found
+
+
+def main(arguments: List[str]) -> int:
     """The command line; returns the exit status."""
-    counts = [count(Path(each)) for each in reports if Path(each).exists()]
-    again = [name for each in counts for name in each[3]]
-    sys.stdout.write("%d %d %d\n" % tuple(sum(each[part] for each in counts) for part in range(3)))  # type: ignore[misc]
-    sys.stdout.write("".join(name + "\n" for name in again))
+    found = verdicts(Path(each) for each in sorted(arguments, key=lambda each: each.endswith(LAST)) if Path(each).exists())
+    count = Counter(each.outcome for each in found.values())
+    if arguments[:1] == ["--few"]:
+        return int(not 0 < count["failed"] <= FEW)
+    sys.stdout.write("%d %d %d\n" % (count["passed"], count["failed"], count["skipped"]))
+    sys.stdout.write("".join(name + "\n" for name, each in found.items() if each.again))
     return 0
 
 
