@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
@@ -139,6 +140,12 @@ def test_image_info(prune: Any, shared_host: Host) -> None:
     assert one["disk"]["shared"] == two["disk"]["shared"] > 100000
     assert one["document"]["config"]["Labels"] == one["config"]["Labels"] == {"team": "shop", "keep": "1"}
     assert [layer["shared"] for layer in one["layers"]] == [True, False]
+    command = "/var/lib/coracle/engine/current/coracle"
+    assert json.loads(shared_host.run([command, "images", "--json"]).stdout) == found
+    listed = shared_host.run([command, "images"]).stdout.splitlines()
+    assert len(listed) == 3 and listed[1].split()[:2] == ["docker.io/library/one:latest", one["id"][7:19]]
+    assert shared_host.run([command, "images", "--help"]).stdout.startswith("coracle images [--json]: ")
+    assert "takes nothing but --json" in shared_host.run([command, "images", "one"], check=False).stderr
     assert shared_host.module("container_image", name="two", state="absent")["freed"] == two["disk"]["unique"]
     one = shared_host.module("container_image_info", name=["one", "none", one["id"]])["images"]
     assert [each["disk"]["shared"] for each in one] == [0]

@@ -38,7 +38,8 @@ def run(folder: Path, report: str, *arguments: str, again: bool = False) -> int:
     """One run of pytest over the file in C(folder), with this project's plugin; its exit status."""
     environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(TURNS.parent), **({"AGAIN": "1"} if again else {})}
     return subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "turns", "-c", "/dev/null", "--rootdir", str(folder),
-                           "-o", "cache_dir=" + str(folder / "cache"), "--junit-xml", str(folder / report), *arguments, str(folder / "test_it.py")],
+                           "-o", "cache_dir=" + str(folder / "cache"), "--junit-xml", str(folder / report),
+                           *arguments, str(folder / "test_it.py")],
                           cwd=folder, env=environment, capture_output=True, check=False).returncode
 
 

@@ -12,6 +12,7 @@ from typing import Any, Dict, List
 from ..container import records
 from ..errors import EngineError, NotFound
 from ..instance import Instance
+from .table import table
 
 
 def ps(instance: Instance, arguments: List[str]) -> int:
@@ -26,9 +27,7 @@ def ps(instance: Instance, arguments: List[str]) -> int:
         rows.append((state["name"], str(state.get("image") or "-"), status_text(state), str(state.get("pid") or "-"),
                      ",".join((state.get("addresses") or {}).values()) or "-",
                      ",".join(state.get("published_ports") or ()) or "-"))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        sys.stdout.write("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() + "\n")
+    sys.stdout.write(table(rows))
     return 0
 
 

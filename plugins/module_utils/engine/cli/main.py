@@ -27,6 +27,7 @@ VERBS: Dict[str, Tuple[str, str, str]] = {
     "stats": ("metrics", "stats", "[--no-stream] [--format table|json] [--interval 1s] [NAME...]: what containers use"),
     "top": ("metrics", "top", "[--json] NAME: the processes of a container"),
     "metrics": ("metrics", "metrics", "[--output FILE] [--label KEY]: what containers use, for Prometheus"),
+    "images": ("images", "images", "[--json]: list the images and what they take of the disk"),
     "networks": ("networks", "networks", "[--json]: list the networks and who is in them"),
     "volume": ("volumes", "volume", "ls [--json] | inspect NAME...: list the volumes, or all that is known of some, as JSON"),
     "mend": ("networks", "mend", "bring bridges and rules back to what is declared, after a firewall was loaded anew"),
@@ -74,7 +75,10 @@ def main(arguments: List[str]) -> int:
         return oci.main(rest, roots["--run-root"])
     if rest[0] not in VERBS:
         return complain("No help topic for '%s': there is no such verb; 'coracle help' lists them" % rest[0])
-    place, function, _help = VERBS[rest[0]]
+    place, function, text = VERBS[rest[0]]
+    if rest[1:] in (["--help"], ["-h"]):
+        sys.stdout.write("coracle %s %s\n" % (rest[0], text))
+        return 0
     try:
         step = getattr(getattr(__import__(__package__, fromlist=[place]), place), function)
         return int(step(Instance(*roots.values()), rest[1:]))

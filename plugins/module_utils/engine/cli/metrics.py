@@ -17,6 +17,7 @@ from ..container import records
 from ..errors import EngineError, InvalidValue, NotFound
 from ..instance import Instance
 from .arguments import Flag, parse
+from .table import table
 
 _STATS = (Flag(("no-stream",), "flag"), Flag(("format",), default="table"), Flag(("json",), "flag"),
           Flag(("all", "a"), "flag"), Flag(("interval",)))
@@ -110,12 +111,6 @@ def _per_cent(value: Optional[float]) -> str:
 def size(amount: Optional[int]) -> str:
     """Bytes as people read them; a dash where the kernel does not tell."""
     return "-" if amount is None else sizes.human_size(amount)
-
-
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows in columns, two blanks apart."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() + "\n" for row in rows)
 
 
 def top(instance: Instance, arguments: List[str]) -> int:

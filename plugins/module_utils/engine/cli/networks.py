@@ -12,6 +12,7 @@ from typing import List
 from ..errors import EngineError
 from ..instance import Instance
 from ..network import declare, information
+from .table import table
 
 
 def networks(instance: Instance, arguments: List[str]) -> int:
@@ -25,9 +26,7 @@ def networks(instance: Instance, arguments: List[str]) -> int:
     rows = [("NAME", "DRIVER", "SUBNETS", "MEMBERS")]
     rows += [(each["name"], each["driver"], ", ".join(pool["subnet"] for pool in each["subnets"]),
               ", ".join(member["name"] for member in each["members"])) for each in found]
-    widths = [max(len(row[at]) for row in rows) for at in range(3)]
-    for row in rows:
-        sys.stdout.write("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[3]]).rstrip() + "\n")
+    sys.stdout.write(table(rows))
     return 0
 
 

@@ -13,6 +13,7 @@ from ..errors import EngineError, NotFound
 from ..instance import Instance
 from ..sizes import human_size
 from ..volume import information
+from .table import table
 
 
 def volume(instance: Instance, arguments: List[str]) -> int:
@@ -29,9 +30,7 @@ def volume(instance: Instance, arguments: List[str]) -> int:
     rows = [("NAME", "DRIVER", "USED", "SIZE", "USED BY")]
     rows += [(each["name"], each["driver"], "-" if each["used"] is None else human_size(each["used"]),
               "-" if each["size"] is None else human_size(each["size"]), ", ".join(each["used_by"]) or "-") for each in found]
-    widths = [max(len(row[at]) for row in rows) for at in range(4)]
-    for row in rows:
-        sys.stdout.write("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[4]]).rstrip() + "\n")
+    sys.stdout.write(table(rows))
     return 0
 
 
