@@ -87,6 +87,7 @@ class Keeper:
         self.monitors: Dict[int, str] = {}
         self.due: List[Tuple[float, str]] = []
         self.doors: Optional[Any] = None
+        self.guard = 0
         self.resolver = -1
         self.resolver_due: Optional[float] = None
         self.resolver_began = 0.0
@@ -101,6 +102,7 @@ class Keeper:
         poller.register(self.wake, select.POLLIN)
         while True:
             doors = self.doors.handles() if self.doors is not None else {}
+            self.mind_guard()
             sleeping = self.doors is not None and (self.doors.open or self.doors.waking)
             busy = bool(self.monitors or self.due or sleeping or self.resolver >= 0 or self.resolver_due is not None)
             soon = self.due or self.resolver_due is not None
@@ -231,6 +233,18 @@ class Keeper:
             for end in ends:
                 end.close()
 
+    def mind_guard(self) -> None:
+        """As long as it listens for anybody, have a process that waits for this one's end."""
+        wanted = bool(self.doors is not None and self.doors.open)
+        if wanted == bool(self.guard):
+            return
+        from . import guard  # pylint: disable=import-outside-toplevel
+        if wanted:
+            me = os.getpid()
+            self.guard = self.child("the guard", lambda: guard.main(self.instance, me))
+        else:
+            guard.end(self.guard)
+
     def wake_up(self, name: str) -> None:
         """Have a process of its own start a container to which somebody has connected."""
         from . import waking  # pylint: disable=import-outside-toplevel
@@ -279,9 +293,11 @@ class Keeper:
                 return
             if found is None:
                 return
-            if found.si_pid not in self.monitors:
+            if found.si_pid not in self.monitors and found.si_pid != self.guard:
                 self.note_orphan(found.si_pid)
             _pid, status = os.waitpid(found.si_pid, 0)
+            if found.si_pid == self.guard:
+                self.guard = 0
             if self.doors is not None:
                 self.doors.waking.pop(found.si_pid, None)
             name = self.monitors.pop(found.si_pid, None)
