@@ -68,12 +68,9 @@ def run(kind: str, table: Sequence[Option], tools: Any = None, **rules: Any) -> 
         rules: C(required_if), C(mutually_exclusive) and the like, as AnsibleModule takes them.
     """
     table = tuple(table) + INSTANCE
-    module = AnsibleModule(argument_spec=argument_spec(table), supports_check_mode=True, **rules)
-    given = module.params
-    if tools is not None:  # what is secret in an option that is only partly so
-        module.params, module.no_log_values = tools.hide(given)
+    module = _Module(tools, argument_spec=argument_spec(table), supports_check_mode=True, **rules)
     try:
-        result = _converge(kind, table, given, module.check_mode, module._diff, tools)  # pylint: disable=protected-access
+        result = _converge(kind, table, module.given, module.check_mode, module._diff, tools)  # pylint: disable=protected-access
     except EngineError as error:
         module.fail_json(msg=str(error), **error.facts)
     except OSError as error:
@@ -83,6 +80,29 @@ def run(kind: str, table: Sequence[Option], tools: Any = None, **rules: Any) -> 
         module.fail_json(msg="%s: %s" % (error.strerror or error, error.filename or kind),
                          exception=traceback.format_exc())
     module.exit_json(**result)
+
+
+class _Module(AnsibleModule):
+    """One that hides of an option that is secret in parts no more than these, in what it says of the faults of others too.
+
+    Attributes:
+        given: The options, nothing hidden.
+    """
+
+    def __init__(self, tools: Any, **spec: Any) -> None:
+        self._tools = tools
+        super().__init__(**spec)
+        self._hide()
+
+    def _hide(self) -> None:
+        if not hasattr(self, "given"):
+            self.given = self.params
+            if self._tools is not None:
+                self.params, self.no_log_values = self._tools.hide(self.params)
+
+    def fail_json(self, msg: str, **facts: Any) -> Any:  # which the base's constructor calls
+        self._hide()
+        return super().fail_json(msg, **facts)
 
 
 def _converge(kind: str, table: Sequence[Option], given: Mapping[str, Any], check_mode: bool, diff_mode: bool,

@@ -187,7 +187,10 @@ def _said(value: Any) -> List[str]:
 def hide(params: Mapping[str, Any]) -> Tuple[Dict[str, Any], Set[str]]:
     """The task's options as they may be shown: what is secret by its name, and the content of secrets, hidden; and these values."""
     found = set()  # type: Set[str]
-    shown = {"definition": _hidden(params["definition"], "", found), "environment": _hidden(params["environment"], "env", found)}
+    shown = {}
+    for name, key in (("definition", ""), ("environment", "env")):
+        value = params.get(name)  # not yet checked, where another option is at fault
+        shown[name] = _hidden(value, key, found) if value is None or isinstance(value, Mapping) else _secret(value, found)
     return dict(params, **shown), found
 
 

@@ -73,3 +73,14 @@ def test_what_needs_a_stack_says_so(stack: Stacks) -> None:
     assert not stack("x", state="absent")["changed"] and not stack("x", state="stopped")["changed"]
     assert "goes with the state 'rolled_back' only" in stack("x", {"a": service()}, revision=3, fail=True)["msg"]
     assert "there is no service 'z'" in stack("x", {"a": service()}, services=["z"], fail=True)["msg"]
+
+
+def test_a_fault_of_the_task_is_told_whole_and_secrets_are_not(stack: Stacks) -> None:
+    services = {"a": service(depends_on={"b": {"condition": "healthy"}}, env={"PASSWORD": "hush-hush-hush"})}
+    said = stack("x", services, secrets={"key": {"content": "quiet-quiet-quiet"}}, wait="hush-hush-hush healthy", fail=True)
+    assert "one of: none, started, healthy" in said["msg"]
+    assert "hush-hush-hush" not in str(said) and "quiet-quiet-quiet" not in str(said)
+    said = stack("x", services, parallel=["volume"], fail=True)
+    assert "parallel" in said["msg"] and "hush-hush-hush" not in str(said)
+    said = stack.host.module("container_stack", name="x", definition="hush-hush-hush", fail=True)
+    assert "definition" in said["msg"] and "hush-hush-hush" not in str(said)
