@@ -16,6 +16,7 @@ import socket
 import struct
 from typing import Any, Dict, List, Mapping, Optional
 
+from ..errors import EngineError
 from ..instance import Instance
 from ..kernel import processes
 from ..store import files
@@ -143,11 +144,33 @@ class Notices:
 
 
 def in_unit(name: str) -> bool:
-    """Whether this process is in the group of a container's unit of systemd."""
+    """Whether this process, a fork of the one that stays with a container, is in the group of the container's unit of systemd.
+
+    Where it was forked before the other one was moved there it follows: systemd looks at the group of who speaks to it.
+    """
     if not os.path.exists(SYSTEMD):
         return False
-    with open("/proc/self/cgroup", encoding="utf-8", errors="surrogateescape") as stream:
-        return any(line.rstrip("\n").endswith("@%s.service" % name) for line in stream)
+    if _unit("self", name):
+        return True
+    unit = _unit(str(os.getppid()), name)
+    if not unit:
+        return False
+    from ..cgroup import systemd  # pylint: disable=import-outside-toplevel
+    try:
+        systemd.attach(unit, [os.getpid()])
+    except (EngineError, OSError):
+        return False
+    return True
+
+
+def _unit(process: str, name: str) -> str:
+    """The unit of a container as the group of a process names it; empty where the process is in no such group."""
+    try:
+        with open("/proc/%s/cgroup" % process, encoding="utf-8", errors="surrogateescape") as stream:
+            groups = [os.path.basename(line.rstrip("\n")) for line in stream]
+    except OSError:  # it has ended
+        return ""
+    return next((group for group in groups if group.endswith("@%s.service" % name)), "")
 
 
 def notify(message: str, address: str = SYSTEMD) -> None:
