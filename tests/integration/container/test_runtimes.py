@@ -12,11 +12,14 @@ from typing import Any, Callable, Dict
 
 import busybox
 import pytest
+from ansible_collections.coracle.containers.plugins.module_utils.engine.cgroup import hierarchy
 from hosts import Host
 from waiting import until
 
 RUNTIMES = [pytest.param(name, marks=pytest.mark.skipif(not shutil.which(name), reason="%s is not installed here" % name))
             for name in ("runc", "crun")]
+V2 = hierarchy.discover().kind == "v2"
+LIMIT = "/sys/fs/cgroup%s/c/memory.max" if V2 else "/sys/fs/cgroup/memory%s/c/memory.limit_in_bytes"
 Run = Callable[..., Dict[str, Any]]
 
 
@@ -52,13 +55,12 @@ def test_life_and_limits(machine: Host, run: Run, runtime: str) -> None:
     assert state["program"].endswith("/" + runtime)
     listed = json.loads(machine.shell("%s --root /run/coracle/containers/c/runtime/root state c" % runtime))
     assert listed["status"] == "running"
-    limit = machine.shell("cat /sys/fs/cgroup/memory%s/c/memory.limit_in_bytes" % machine.cgroup_root)
-    assert int(limit) == 64 << 20
+    path = LIMIT % machine.cgroup_root
+    assert int(machine.shell("cat " + path)) == 64 << 20
 
     changed = run(**{**given, "memory": "96m"})
     assert [each["disruption"] for each in changed["actions"]] == ["live"]
     assert listed["pid"] == json.loads(machine.shell("%s --root /run/coracle/containers/c/runtime/root state c" % runtime))["pid"]
-    path = "/sys/fs/cgroup/memory%s/c/memory.limit_in_bytes" % machine.cgroup_root
     assert int(machine.shell("cat " + path)) == 96 << 20
     machine.shell("echo %d > %s" % (80 << 20, path))
     drift = machine.module("container_run", check_mode=True, name="c", image="box:1", network_mode="none",
@@ -83,7 +85,7 @@ def test_what_it_says_of_a_failure_is_the_error_and_nothing_stays(machine: Host,
                             runtime=runtime, fail=True)
     assert runtime in failed["msg"] and "/no/such/program" in failed["msg"]
     machine.module("container_run", name="none", state="absent")
-    left = " ".join("/sys/fs/cgroup/%s%s/none" % (controller, machine.cgroup_root) for controller in ("memory", "pids", "devices"))
+    left = " ".join("/sys/fs/cgroup%s%s/none" % (below, machine.cgroup_root) for below in ("", "/memory", "/pids", "/devices"))
     assert machine.shell("ls -d %s 2>/dev/null || true" % left) == ""
 
 
@@ -100,7 +102,8 @@ def fake(folder: Path, features: Any) -> str:
     ({"ociVersionMax": "1.0.2", "linux": {"seccomp": {"enabled": False}}}, {}, "seccomp"),
     ({"ociVersionMax": "1.0.2", "linux": {"namespaces": ["mount", "pid", "network", "uts", "cgroup"], "seccomp": {"enabled": True}}},
      {}, "a ipc namespace"),
-    ({"ociVersionMax": "1.0.2", "linux": {"cgroup": {"v1": False, "v2": True}, "seccomp": {"enabled": True}}}, {}, "cgroup v1"),
+    ({"ociVersionMax": "1.0.2", "linux": {"cgroup": {"v1": V2, "v2": not V2}, "seccomp": {"enabled": True}}}, {},
+     "cgroup v2" if V2 else "cgroup v1"),
     ({"ociVersionMax": "1.0.0", "linux": {"seccomp": {"enabled": True}}}, {}, "version 1.0.2"),
 ])
 def test_what_it_cannot_do_is_an_error_before_anything_starts(machine: Host, tmp_path: Path, features: Any, options: Dict[str, Any],
