@@ -243,7 +243,8 @@ options:
   restart_policy:
     description:
       - Whether a container that ended by itself is started again, V(no), V(on-failure), V(on-failure:N) with a limit of N
-        restarts, V(always) or V(unless-stopped). Pauses of 0.1 seconds, doubled up to a minute, lie between restarts.
+        restarts, V(always) or V(unless-stopped). Pauses of 0.1 seconds, doubled up to a minute, lie between restarts; they begin anew
+        after the container has run for ten seconds.
       - It also says what is started when the host is booted. Changed live.
     type: str
     default: 'no'

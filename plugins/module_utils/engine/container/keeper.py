@@ -30,7 +30,7 @@ from ..instance import Instance
 from ..kernel import processes
 from ..network import zones
 from ..store import files
-from . import client, errands, naming, records, shifts, sockets
+from . import client, errands, naming, records, shifts, sockets, watcher
 
 _MONITORS = (b'{"do": "start"', b'{"do": "adopt"')
 """How requests for a monitor begin. The keeper reads no further: what it writes to in its memory ceases to be shared with each monitor."""
@@ -52,6 +52,7 @@ def main(instance: Instance) -> int:
     processes.set_subreaper(True)
     processes.set_name("coracle-keeper")
     _load_what_monitors_need()
+    watcher.rehearse()
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -158,6 +159,9 @@ class Keeper:
             asked = plain.recv(len(_MONITORS[0]), _socket.MSG_PEEK)
         except OSError:
             asked = b""
+        if not asked:  # who only wanted to know whether there is a keeper has gone again
+            plain.close()
+            return
         if asked in _MONITORS:
             plain.settimeout(None)
             self.fork("", handle)
