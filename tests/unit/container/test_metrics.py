@@ -38,6 +38,7 @@ def test_rates_are_of_the_time_between() -> None:
                      "tx_bps": 1.0}
     assert metrics.rates(now, before._replace(pid=8))["cpu_percent"] != 50.0  # another run of it
     assert set(metrics.rates(now._replace(usage=None)).values()) == {None}
+    assert metrics.rates(now._replace(started=10.0 ** 10, age=4.0))["cpu_percent"] == 150.0  # wherever the clock has gone since it began
     assert metrics.memory_percent(now) == 25.0
 
 

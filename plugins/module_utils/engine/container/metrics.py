@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 from ..cgroup import effective, usage
 from ..errors import NotFound
 from ..instance import Instance
+from ..kernel.processes import age
 from . import cgroups, records
 from . import status as states
 
@@ -29,6 +30,7 @@ class Sample(NamedTuple):
         cgroup: Its group's path.
         pid: Its first process; C(None) where it does not run.
         started: When, seconds since the epoch; 0 where it does not run.
+        age: Seconds since then, whatever has become of the clock meanwhile.
         restarts: How often its policy has started it.
         at: When this was read, nanoseconds of a clock that only goes forward.
         usage: As C(cgroup.usage); C(None) where it does not run.
@@ -44,6 +46,7 @@ class Sample(NamedTuple):
     cgroup: str
     pid: Optional[int] = None
     started: float = 0.0
+    age: float = 0.0
     restarts: int = 0
     at: int = 0
     usage: Optional[Dict[str, Any]] = None
@@ -76,7 +79,7 @@ def sample(instance: Instance, name: str, known: Optional[effective.Known] = Non
         return found
     own = record.options.get("network_mode") != "host" and not str(record.options.get("network_mode")).startswith(
         ("container:", "ns:"))
-    return found._replace(pid=live.init.pid, started=seconds(last.started_at), usage=used,
+    return found._replace(pid=live.init.pid, started=seconds(last.started_at), age=age(live.init), usage=used,
                           network=interfaces(live.init.pid) if own else None,
                           limits=effective.effective(found.cgroup, known))
 
@@ -110,7 +113,7 @@ def interfaces(pid: int) -> Optional[Dict[str, Dict[str, int]]]:
 
 
 def rates(now: Sample, before: Optional[Sample] = None) -> Dict[str, Optional[float]]:
-    """What follows from the counters: C(cpu_percent) (100 is one CPU) and bytes a second; pure but for the clock.
+    """What follows from the counters: C(cpu_percent) (100 is one CPU) and bytes a second; a pure function.
 
     Args:
         now: The later sample.
@@ -124,7 +127,7 @@ def rates(now: Sample, before: Optional[Sample] = None) -> Dict[str, Optional[fl
         earlier = _totals(before)
         elapsed = (now.at - before.at) / 1e9
     else:
-        earlier, elapsed = {}, time.time() - now.started if now.started else 0.0
+        earlier, elapsed = {}, now.age
     found: Dict[str, Optional[float]] = {}
     for key, counter, scale in (("cpu_percent", "cpu", 1e-7), ("read_bps", "read", 1), ("write_bps", "write", 1),
                                 ("rx_bps", "rx", 1), ("tx_bps", "tx", 1)):
