@@ -28,7 +28,8 @@ def measure(host: Host, rounds: int) -> Dict[str, List[float]]:
     given = _programs(host)
     programs = {"coracle run": given["coracle"], "crun": given["crun"], "runc": given["runc"]}
     done = host.run([MANAGED_PYTHON, "-IS", WARM, json.dumps({
-        "collections": str(collection.collections_path()), "bundle": str(bundle.folder), "state": bundle.state(), "rounds": rounds,
+        "collections": str(collection.collections_path()), "bundle": str(bundle.folder), "rounds": rounds,
+        "state": "/run/bench-warm",  # in memory, as the peers' is
         "programs": {name: str(path) for name, path in programs.items()}})])
     times: Dict[str, List[float]] = json.loads(done.stdout)
     return times

@@ -21,6 +21,8 @@ from hosts import Host
 
 FIRST = 100000
 MAPPING = [{"containerID": 0, "hostID": FIRST, "size": 65536}]
+STATE = "/run/bench-hardened"
+"""In memory, as the peers' is."""
 
 
 def measure(host: Host, rounds: int) -> Dict[str, List[float]]:
@@ -110,10 +112,10 @@ def _ours(bundle: Bundle, layers: List[str], document: Dict[str, Any], hardened:
     os.close(tree)
     for point in points:
         mounts.unmount(point, mounts.MNT_DETACH)
-    made = create.create(folder, bundle.state(), document, wait=False)
+    made = create.create(folder, STATE, document, wait=False)
     os.close(made.pidfd)
     _pid, status = os.waitpid(made.pid, 0)
-    delete.delete(bundle.state())
+    delete.delete(STATE)
     mounts.unmount(root, mounts.MNT_DETACH)
     seconds = time.perf_counter() - began
     if status:

@@ -28,6 +28,7 @@ from ansible_collections.coracle.containers.plugins.module_utils.engine.errors i
     NotFound,
     Unsupported,
 )
+from ansible_collections.coracle.containers.plugins.module_utils.engine.kernel import clone
 from hosts import Host
 
 MIB = 1 << 20
@@ -262,21 +263,23 @@ def test_a_process_is_put_into_every_hierarchy(inside: Callable[..., Any]) -> No
 def test_a_child_enters_by_itself(inside: Callable[..., Any]) -> None:
     def scenario(path: str) -> None:
         group.create(path)
-        entry = group.open_entry(path)
+        place = group.open_birthplace(path)
         back, out = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            begin = time.perf_counter()
-            group.enter_self(entry, born=False)
-            os.write(out, b"%.6f" % (time.perf_counter() - begin))
+        made = clone.clone(0, place.v2)
+        if made.pid == 0:
+            group.enter_self(place)
+            os.write(out, b"in")
             signal.pause()
-        assert float(os.read(back, 100)) > 0
-        assert group.holds(path, pid) and group.processes(path) == [pid]
-        group.close_entry(entry)
-        with pytest.raises(OSError):
-            os.write(entry.doors[0], b"0")
+        assert os.read(back, 100) == b"in"
+        assert group.holds(path, made.pid) and group.processes(path) == [made.pid]
+        group.close_birthplace(place)
+        for handle in place.own:
+            with pytest.raises(OSError):
+                os.write(handle, b"0")
+        assert not group.remove_vacant(path) and group.holds(path, made.pid)
         group.kill(path)
-        os.waitpid(pid, 0)
+        os.waitpid(made.pid, 0)
+        assert group.remove_vacant(path) and not group.exists(path) and group.remove_vacant(path)
     inside(scenario)
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..errors import Conflict, InvalidValue, KernelError, NotFound
 from ..kernel import cgroupfs
@@ -19,18 +19,38 @@ class Entry(NamedTuple):
     Attributes:
         path: The group.
         doors: Descriptors of its C(cgroup.procs) in each hierarchy, v2 last.
+    """
+
+    path: str
+    doors: Tuple[int, ...]
+
+
+class Birthplace(NamedTuple):
+    """What a process needs that begins its life in a group.
+
+    Attributes:
+        path: The group.
         own: Descriptors of its C(tasks) in each v1 hierarchy, for C(enter_self).
         v2: A descriptor of its v2 folder, for C(clone3) with C(CLONE_INTO_CGROUP); C(None) without v2.
     """
 
     path: str
-    doors: Tuple[int, ...]
     own: Tuple[int, ...]
     v2: Optional[int]
 
 
-def open_entry(path: str, below: Optional[Mapping[str, str]] = None, v2: str = "") -> Entry:
+def open_entry(path: str) -> Entry:
     """Open a group, so that processes can be put into it by C(enter) without a path being resolved again.
+
+    Raises:
+        NotFound: There is no such group.
+    """
+    return Entry(path, tuple(_open_each(path, [(folder(root, path) + "/cgroup.procs", os.O_WRONLY)
+                                               for root in discover().all_roots()])))
+
+
+def open_birthplace(path: str, below: Optional[Mapping[str, str]] = None, v2: str = "") -> Birthplace:
+    """Open a group for a process that is yet to be born.
 
     Args:
         below: A path below the group for each v1 hierarchy, by one of its controllers' names in v1, or by nothing for all.
@@ -49,21 +69,24 @@ def open_entry(path: str, below: Optional[Mapping[str, str]] = None, v2: str = "
             return folder(root, v2)
         names = [name for name in below if name in _names(root)]
         return (folder(root, path) + "/" + below.get(names[0] if names else "", "").strip("/")).rstrip("/")
-    doors: List[int] = []
-    own: List[int] = []
+    wanted = [(place(root) + "/tasks", os.O_WRONLY) for root in hierarchies.folders]
+    if hierarchies.v2:
+        wanted.append((place(hierarchies.v2), os.O_RDONLY | os.O_DIRECTORY))
+    opened = _open_each(path, wanted)
+    return Birthplace(path, tuple(opened), None) if not hierarchies.v2 else Birthplace(path, tuple(opened[:-1]), opened[-1])
+
+
+def _open_each(path: str, wanted: Sequence[Tuple[str, int]]) -> List[int]:
+    opened: List[int] = []
     try:
-        for root in hierarchies.all_roots():
-            doors.append(os.open(place(root) + "/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC))
-        for root in hierarchies.folders:
-            own.append(os.open(place(root) + "/tasks", os.O_WRONLY | os.O_CLOEXEC))
-        unified = os.open(place(hierarchies.v2), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) \
-            if hierarchies.v2 else None
+        for place, flags in wanted:
+            opened.append(os.open(place, flags | os.O_CLOEXEC))
     except OSError as error:
-        for door in doors + own:
-            os.close(door)
+        for handle in opened:
+            os.close(handle)
         raise NotFound("cgroup %s cannot be entered: adding pid to %s: %s" % (path, error.filename, (error.strerror or "").lower()),
                        "Create it first")
-    return Entry(path, tuple(doors), tuple(own), unified)
+    return opened
 
 
 def _names(root: str) -> List[str]:
@@ -101,33 +124,38 @@ def enter(entry: Entry, pid: int) -> None:
                               "that is not a leaf of cgroup v2 cannot be served")
 
 
-def enter_self(entry: Entry, born: bool) -> None:
-    """Put the caller, a process of one thread, into the group; to be called by a child before anything else.
+def enter_self(place: Birthplace) -> None:
+    """Put the caller, a process of one thread that was born into the v2 group, into the others; by a child before anything else.
 
     C(enter) makes the kernel wait until all forks and exits on the machine are done (an RCU grace period of 5 to 15 ms,
     unless another move was just before). A thread that moves itself in v1 does not, and takes 0.01 ms for each
     hierarchy. In v2 a child is born into the group by C(clone3) with C(CLONE_INTO_CGROUP), which costs nothing.
 
     Args:
-        entry: Opened by a parent who may.
-        born: Whether the caller was born into the v2 group.
+        place: Opened by a parent who may.
 
     Raises:
         KernelError: The kernel refused.
     """
-    for door in entry.own + (() if born or entry.v2 is None else entry.doors[-1:]):
+    for door in place.own:
         try:
             os.write(door, b"0")
         except OSError as error:
-            raise KernelError("write", error.errno or 0, "itself to cgroup %s" % entry.path)
+            raise KernelError("write", error.errno or 0, "itself to cgroup %s" % place.path)
 
 
 def close_entry(entry: Entry) -> None:
     """Close the door again."""
-    for door in entry.doors + entry.own:
+    for door in entry.doors:
         os.close(door)
-    if entry.v2 is not None:
-        os.close(entry.v2)
+
+
+def close_birthplace(place: Birthplace) -> None:
+    """Let go of its descriptors."""
+    for handle in place.own:
+        os.close(handle)
+    if place.v2 is not None:
+        os.close(place.v2)
 
 
 def attach(path: str, pid: int) -> None:

@@ -16,7 +16,8 @@ from typing import Dict, List, Optional, Sequence
 from ..errors import Conflict, EngineError, KernelError, NotFound, Unsupported
 from ..kernel import cgroupfs
 from . import checks, devices, support, v1, v2
-from .entry import Entry, attach, close_entry, enter, enter_self, holds, open_entry, processes
+from .entry import (Birthplace, Entry, attach, close_birthplace, close_entry, enter, enter_self, holds, open_birthplace, open_entry,
+                    processes)
 from .freezer import freeze, frozen, kill, thaw
 from .hierarchy import Hierarchies, ancestors, discover, folder
 from .limits import NOTHING, Limits, given
@@ -25,9 +26,9 @@ from .usage import memory_in_use, oom_kills, usage
 from .write import Write
 
 __all__ = (
-    "Entry", "attach", "close_entry", "create", "enter", "enter_self", "exists", "freeze", "frozen", "holds", "kill",
-    "memory_in_use", "oom_kills", "open_entry", "paths", "processes", "prune", "read", "remove", "thaw",
-    "update", "usage")
+    "Birthplace", "Entry", "attach", "close_birthplace", "close_entry", "create", "enter", "enter_self", "exists", "freeze",
+    "frozen", "holds", "kill", "memory_in_use", "oom_kills", "open_birthplace", "open_entry", "paths", "processes", "prune",
+    "read", "remove", "remove_vacant", "thaw", "update", "usage")
 
 USUAL = frozenset(("cpu", "cpuset", "io", "memory", "pids"))
 """The controllers of v2 that every group has on a host that has v2 alone; others where a limit needs them."""
@@ -85,15 +86,13 @@ def _make(hierarchies: Hierarchies, root: str, path: str, made: List[str], limit
         try:
             fresh = _mkdir(folder(root, path), made)
             if root == hierarchies.v1.get("cpuset"):
-                for each in [*ancestors(path), path]:
-                    _inherit_cpuset(root, each)
+                _inherit_cpuset(root, path)
         except FileNotFoundError:
             if attempt == 3:
                 raise
             for above in ancestors(path):  # another run may remove them meanwhile: hence the attempts
                 try:
-                    if _mkdir(folder(root, above), made) and root == hierarchies.v1.get("cpuset"):
-                        _inherit_cpuset(root, above)
+                    _mkdir(folder(root, above), made)
                 except FileNotFoundError:
                     break
             continue
@@ -116,11 +115,17 @@ def _mkdir(at: str, made: List[str]) -> bool:
 
 
 def _inherit_cpuset(root: str, path: str) -> None:
-    """In v1 a new cpuset is empty, and nothing may enter it before it has CPUs and memory nodes."""
+    """In v1 a new cpuset is empty, and nothing may enter it before it has CPUs and memory nodes; nor may those above it be empty."""
     for file in ("cpuset.cpus", "cpuset.mems"):
         at = "%s/%s" % (folder(root, path), file)
         if not cgroupfs.read(at):
-            cgroupfs.write(at, cgroupfs.read("%s/%s" % (folder(root, os.path.dirname(path)).rstrip("/"), file)))
+            above = os.path.dirname(path)
+            place = "%s/%s" % (folder(root, above).rstrip("/"), file)
+            found = cgroupfs.read(place)
+            if not found and above != "/":
+                _inherit_cpuset(root, above)
+                found = cgroupfs.read(place)
+            cgroupfs.write(at, found)
 
 
 def _delegate(hierarchies: Hierarchies, path: str, limits: Limits) -> None:
@@ -284,6 +289,23 @@ def remove(path: str, timeout: float = REMOVE_TIMEOUT) -> None:
                     "End these processes first" if pids else "Try again, or look what has it open", processes=pids)
             time.sleep(pause)
             pause = min(pause * 2, 0.05)
+
+
+def remove_vacant(path: str) -> bool:
+    """Remove a group in which nobody is and below which there is none; say whether it is gone.
+
+    The kernel is asked, by rmdir(2), and refuses otherwise; so nothing has to be looked at before, nor be stopped meanwhile.
+    """
+    for root in discover().all_roots():
+        try:
+            os.rmdir(folder(root, path))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            if error.errno != 16:  # EBUSY
+                raise
+            return False
+    return True
 
 
 def _remove_tree(at: str) -> Optional[str]:

@@ -39,8 +39,11 @@ class Process(NamedTuple):
 def start_time(pid: int) -> Optional[int]:
     """When a process started, in clock ticks since boot; C(None) where there is none or it is a zombie."""
     try:
-        with open("/proc/%d/stat" % pid, "rb") as stream:
-            fields = stream.read().rpartition(b")")[2].split()
+        handle = os.open("/proc/%d/stat" % pid, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fields = os.read(handle, 4096).rpartition(b")")[2].split()
+        finally:
+            os.close(handle)
     except (FileNotFoundError, ProcessLookupError):
         return None
     return None if fields[0] in (b"Z", b"X") else int(fields[19])

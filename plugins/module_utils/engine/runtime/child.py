@@ -34,7 +34,7 @@ class Plan(NamedTuple):
         args, env: Of the program.
         request: Its namespaces.
         late: CLONE_NEW* of those that it makes itself, since it must be in its cgroup, or user namespace, before.
-        entry: The door to its cgroup, into whose v2 folder it is born; C(None) where it stays in its creator's.
+        birthplace: Its cgroup, into whose v2 folder it is born; C(None) where it stays in its creator's.
         cgroups: For a mount of the cgroup file system.
         stdio: Three descriptors.
         preserved: How many descriptors from 3 on the program inherits.
@@ -61,7 +61,7 @@ class Plan(NamedTuple):
     env: Dict[bytes, bytes]
     request: isolation.Request
     late: int
-    entry: Optional[cgroup_entry.Entry]
+    birthplace: Optional[cgroup_entry.Birthplace]
     cgroups: cgroup_mount.Cgroups
     stdio: Tuple[int, int, int]
     preserved: int
@@ -108,9 +108,9 @@ def _set_up(plan: Plan, stage: launch.Stage) -> None:
     config = plan.config
     linux = config.get("linux") or {}
     signals.reset()
-    if plan.entry is not None:
+    if plan.birthplace is not None:
         stage.name = "cgroup"
-        cgroup_entry.enter_self(plan.entry, born=True)
+        cgroup_entry.enter_self(plan.birthplace)
     launch.reset_affinity()
     offsets = _open_offsets(plan) if linux.get("timeOffsets") else None
     if not (plan.unprivileged and "user" in plan.request.new):

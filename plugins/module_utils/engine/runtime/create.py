@@ -153,7 +153,7 @@ def _create(bundle: str, root: str, state_dir: str, config: Dict[str, Any], cont
     undo.append(lambda: files.remove(os.path.join(state_dir, record.FILE)))
     keep_config(state_dir, config, content, undo)
 
-    entry, leave = own_cgroup(options.cgroup, linux.get("resources") or {}, options.systemd, undo)
+    place, leave = own_cgroup(options.cgroup, linux.get("resources") or {}, options.systemd, undo)
     opened: List[int] = []
     nodes_made: List[str] = []
     try:
@@ -172,19 +172,19 @@ def _create(bundle: str, root: str, state_dir: str, config: Dict[str, Any], cont
         nodes = devices.nodes(config)
         if "user" in request.new and "mount" in request.new:
             nodes = devices.prepared(nodes, linux, state_dir, opened, nodes_made)
-        born, late = _split(request, entry is None or bool(entry.own))
+        born, late = _split(request, place is None or bool(place.own))
         plan = child.Plan(
             config=config, root=root, steps=steps, nodes=nodes,
             who=identity.of(config["process"]), args=launch.arguments(config["process"]["args"]),
             env=launch.environment(config["process"].get("env") or ()), request=request, late=late,
-            entry=entry, cgroups=cgroup_mount.needed(config, options.cgroup, "cgroup" in request.new),
+            birthplace=place, cgroups=cgroup_mount.needed(config, options.cgroup, "cgroup" in request.new),
             stdio=launch.streams((options.stdin, options.stdout, options.stderr), opened),
             preserved=options.preserved, report=reporting, go=going, start=start, result=result, proc=proc,
             record=kept, keyring=options.keyring, pivot=options.pivot, init=options.init,
             filter=launch.filter_of(config, options.filters), tree=root_tree, console=options.console,
             unprivileged=rootless.unprivileged(),
             groups_denied=request.handle("user") is not None or "user" in request.new and rootless.limited())
-        made = isolation.make_child(request, born, entry.v2 if entry is not None else None)
+        made = isolation.make_child(request, born, place.v2 if place is not None else None)
         if made.pid == 0:
             os.close(go)
             child.run(plan)
@@ -209,8 +209,8 @@ def _create(bundle: str, root: str, state_dir: str, config: Dict[str, Any], cont
             files.remove(path)
         request.close()
         undo.remove(request.close)
-        if entry is not None:
-            cgroup_entry.close_entry(entry)
+        if place is not None:
+            cgroup_entry.close_birthplace(place)
         leave()
     return Created(made.pid, made.pidfd, kept.start_time, state_dir, kept, tuple(warnings))
 
@@ -329,9 +329,9 @@ def keep_config(state_dir: str, config: Dict[str, Any], content: Optional[bytes]
 
 def own_cgroup(path: str, resources: Dict[str, Any], by_systemd: bool,
                undo: List[Callable[[], Any]]) -> Tuple[Any, Callable[[], Any]]:
-    """Make the container's cgroup with its limits and open the door to it; C(None) without one.
+    """Make the container's cgroup with its limits and open it for the first process; C(None) without one.
 
-    Returns: The door, and what to call once the container is in.
+    Returns: Where that is born, and what to call once the container is in.
     """
     leave: Callable[[], Any] = int
     if not path:
@@ -359,7 +359,7 @@ def own_cgroup(path: str, resources: Dict[str, Any], by_systemd: bool,
         group.create(path, wanted)
     except EngineError as error:
         raise _of_resources(error, limits.OCI_KEYS) from error
-    return group.open_entry(path), leave
+    return group.open_birthplace(path), leave
 
 
 def _of_resources(error: EngineError, keys: Dict[str, str]) -> EngineError:

@@ -47,21 +47,29 @@ def delete(state_dir: str, force: bool = False, timeout: float = 30.0) -> List[s
     if kept.pid:
         _end(kept, timeout)
     if kept.cgroup:
-        from ..cgroup import group  # pylint: disable=import-outside-toplevel
-        try:
-            group.kill(kept.cgroup)
-        except KernelError:
-            pass
-        if kept.cgroup.endswith((".scope", ".slice")):
-            from ..cgroup import systemd  # pylint: disable=import-outside-toplevel
-            systemd.stop_at(kept.cgroup)
-        group.remove(kept.cgroup, timeout)
+        _remove_cgroup(kept.cgroup, timeout)
     if kept.covered:
         mounts.unmount(kept.rootfs, mounts.MNT_DETACH)
         record.save(state_dir, kept._replace(covered=False))  # for a second try not to reach what lies below
     warnings = _poststop(state_dir, kept)
     _clear(state_dir)
     return warnings
+
+
+def _remove_cgroup(path: str, timeout: float) -> None:
+    """Remove the container's group, and kill who still lives in it: mostly nobody, when the first process has ended."""
+    from ..cgroup import group  # pylint: disable=import-outside-toplevel
+    of_systemd = path.endswith((".scope", ".slice"))
+    if not of_systemd and group.remove_vacant(path):
+        return
+    try:
+        group.kill(path)
+    except KernelError:
+        pass
+    if of_systemd:
+        from ..cgroup import systemd  # pylint: disable=import-outside-toplevel
+        systemd.stop_at(path)
+    group.remove(path, timeout)
 
 
 def _end(kept: record.Record, timeout: float) -> None:

@@ -43,7 +43,7 @@ class _Plan(NamedTuple):
     filter: Optional[Any]
     proc: int
     console: Optional[Any]
-    entry: Optional[cgroup_entry.Entry]
+    birthplace: Optional[cgroup_entry.Birthplace]
 
 
 def process_like_init(state_dir: str, args: Sequence[str], **changes: Any) -> Dict[str, Any]:
@@ -163,23 +163,23 @@ def _make_child(kept: record.Record, below: Optional[Mapping[str, str]], plan: _
     """
     if not kept.cgroup:
         return _clone(plan.target, flags, None), plan
-    entry = cgroup_entry.open_entry(kept.cgroup, below)
+    place = cgroup_entry.open_birthplace(kept.cgroup, below)
     try:
         try:
-            made = _clone(plan.target, flags, entry.v2)
+            made = _clone(plan.target, flags, place.v2)
         except EngineError as error:
             if error.facts.get("errno") != errno.EBUSY or below:
                 raise
             # The container has groups of its own with controllers, so that none but them may hold processes.
-            cgroup_entry.close_entry(entry)
-            entry = cgroup_entry.open_entry(kept.cgroup, v2=cgroup_entry.v2_group_of(kept.pid))
-            made = _clone(plan.target, flags, entry.v2)
+            cgroup_entry.close_birthplace(place)
+            place = cgroup_entry.open_birthplace(kept.cgroup, v2=cgroup_entry.v2_group_of(kept.pid))
+            made = _clone(plan.target, flags, place.v2)
         if made.pid == 0:
-            return made, plan._replace(entry=entry)
+            return made, plan._replace(birthplace=place)
     except BaseException:
-        cgroup_entry.close_entry(entry)
+        cgroup_entry.close_birthplace(place)
         raise
-    cgroup_entry.close_entry(entry)
+    cgroup_entry.close_birthplace(place)
     return made, plan
 
 
@@ -218,8 +218,8 @@ def _enter_cgroup(plan: _Plan, stage: launch.Stage) -> None:
     if affinity.get("initial"):
         os.sched_setaffinity(0, numbers(affinity["initial"], "process.execCPUAffinity.initial"))
     stage.name = "cgroup"
-    if plan.entry is not None:
-        cgroup_entry.enter_self(plan.entry, born=True)
+    if plan.birthplace is not None:
+        cgroup_entry.enter_self(plan.birthplace)
     stage.name = "process.execCPUAffinity"
     if affinity.get("final"):
         os.sched_setaffinity(0, numbers(affinity["final"], "process.execCPUAffinity.final"))

@@ -89,10 +89,10 @@ def _restore(program: str, at: Tuple[str, str, str], config: Dict[str, Any], con
     record.save(state_dir, kept)
     undo.append(lambda: files.remove(os.path.join(state_dir, record.FILE)))
     create.keep_config(state_dir, config, content, undo)
-    entry, leave = create.own_cgroup(options.cgroup, linux.get("resources") or {}, options.systemd, undo)
-    if entry is not None:
+    place, leave = create.own_cgroup(options.cgroup, linux.get("resources") or {}, options.systemd, undo)
+    if place is not None:
         from ..cgroup import group  # pylint: disable=import-outside-toplevel
-        group.close_entry(entry)
+        group.close_birthplace(place)
         undo.append(lambda: group.kill(options.cgroup))
     shown = _show_root(root, state_dir, config, bundle)
     undo.append(lambda: os.rmdir(shown))
