@@ -11,6 +11,7 @@ import os
 import platform
 import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -28,6 +29,7 @@ from hosts import MANAGED_PYTHON, Host  # noqa: E402
 from payloads import Payloads  # noqa: E402
 from registries import Registry  # noqa: E402
 
+_ISAL = "1.9.1"
 Measure = Callable[[Host, Registry, argparse.Namespace], Dict[str, Any]]
 
 
@@ -74,6 +76,15 @@ class Rounds:
                 "least": round(min(self.seconds[side]) / min(min(self.seconds[peer]) for peer in peers), 3)}
 
 
+def with_isal() -> str:
+    """A folder with isal for the managed host's Python: a line of our scripts for C(sys.path) then finds it."""
+    folder = Path(__file__).resolve().parent.parent / ".cache" / ("isal-" + _ISAL)
+    if not folder.exists():
+        subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-input", "--no-deps", "--target", folder, "isal==" + _ISAL],
+                       check=True, stdout=sys.stderr)
+    return str(folder)
+
+
 def main(choices: argparse.Namespace, name: str, measure: Measure) -> int:
     """Measure on a host of its own, below /var/tmp, and print, or keep the figures under a name."""
     payloads = Payloads()
@@ -96,8 +107,8 @@ def main(choices: argparse.Namespace, name: str, measure: Measure) -> int:
 
 
 def _circumstances(host: Host) -> Dict[str, Any]:
-    said = host.shell("podman --version; skopeo --version; %s --version; %s -c 'import isal' && echo isal has || :"
-                      % (MANAGED_PYTHON, MANAGED_PYTHON))
+    said = host.shell("podman --version; skopeo --version; %s --version; PYTHONPATH=%s %s -c 'import isal.isal_zlib' && echo isal has || :"
+                      % (MANAGED_PYTHON, with_isal(), MANAGED_PYTHON))
     versions = {line.split()[0].lower(): line.split()[-1] for line in said.splitlines()}
     return {"date": time.strftime("%Y-%m-%d", time.gmtime()), "kernel": platform.release(), "python": versions["python"],
             "podman": versions["podman"], "skopeo": versions["skopeo"], "isal": "isal" in versions,

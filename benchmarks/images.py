@@ -39,7 +39,9 @@ _OURS = """
 import os, resource, sys, time
 sys.path.insert(0, {path!r})
 began = time.perf_counter()
-if {plain!r}:
+if {isal!r}:
+    sys.path.append({isal!r})
+else:
     sys.modules["isal"] = None
 from ansible_collections.coracle.containers.plugins.module_utils.engine.instance import Instance
 from ansible_collections.coracle.containers.plugins.module_utils.engine.image import pulling, remote
@@ -70,13 +72,13 @@ def measure(host: Host, registry: Registry, choices: argparse.Namespace) -> Dict
         with (work / ("layer." + kind)).open("wb") as out:
             subprocess.run([*command, "-c", str(work / "layer.tar")], stdout=out, check=True)
         _push(host, registry, work / ("layer." + kind), work / "layer.tar", kind)
-    memory = 0
+    memory, isal = 0, beside_registry.with_isal()
 
     def pull(side: str, root: Path, name: str) -> float:
         nonlocal memory
         if side in _PEERS:
             return _peer(host, side, root, name)
-        script = _OURS.format(path=str(collection.collections_path()), plain=side != "ours", root=str(root), name=name)
+        script = _OURS.format(path=str(collection.collections_path()), isal=isal if side == "ours" else "", root=str(root), name=name)
         seconds, peak = host.run([MANAGED_PYTHON, "-c", script]).stdout.split()
         memory = max(memory, int(peak))
         return float(seconds)

@@ -13,6 +13,7 @@ round pushes to a repository of its own, so that nothing is there yet; the sides
 from __future__ import annotations
 
 import argparse
+import functools
 import subprocess
 import sys
 import time
@@ -25,19 +26,28 @@ from hosts import MANAGED_PYTHON, Host
 from registries import Registry
 
 _PEER = "podman push"
+_OUR_WAYS = {"zstd": ("zstd", "zlib"), "gzip, isal": ("gzip", "isal"), "gzip, libdeflate": ("gzip", "libdeflate"),
+             "gzip, zlib": ("gzip", "zlib")}
+"""How each compresses, and what a host has for gzip."""
 _OURS = """
-import sys, time
+import resource, sys, time
 sys.path.insert(0, {path!r})
 began = time.perf_counter()
+if {encoder!r} == "isal":
+    sys.path.append({isal!r})
+else:
+    sys.modules["isal"] = None
 from ansible_collections.coracle.containers.plugins.module_utils.engine.instance import Instance
-from ansible_collections.coracle.containers.plugins.module_utils.engine.image import {module} as work
-work = getattr(work, "resource", work)
+from ansible_collections.coracle.containers.plugins.module_utils.engine.image import pushed as work
+from ansible_collections.coracle.containers.plugins.module_utils.engine.store import deflate
+if {encoder!r} == "zlib":
+    deflate.libdeflate = lambda: None
 instance = Instance({root!r} + "/state", {root!r} + "/run")
 params = dict({params!r})
 desired = work.resolve(instance, params)
 observed = work.observe(instance, desired)
 work.apply(instance, desired, observed, work.plan(desired, observed, ()))
-sys.stdout.write("%f" % (time.perf_counter() - began))
+sys.stdout.write("%f %d" % (time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
 """
 
 
@@ -63,10 +73,16 @@ def measure(host: Host, registry: Registry, choices: argparse.Namespace) -> Dict
     defaults = {"username": None, "password": None, "auth_file": None, "ca_path": None, "client_cert": None,
                 "client_key": None, "validate_certs": True, "plain_http": True, "timeout": 60}
 
-    def ours(module: str, **params: Any) -> float:
-        script = _OURS.format(path=str(collection.collections_path()), root=str(root), module=module,
-                              params={**defaults, "name": "docker.io/library/bench:latest", **params})
-        return float(host.run([MANAGED_PYTHON, "-c", script], timeout=600).stdout)
+    memory, isal = 0, beside_registry.with_isal()
+
+    def ours(compression: str, encoder: str, number: int) -> float:
+        nonlocal memory
+        script = _OURS.format(path=str(collection.collections_path()), root=str(root), encoder=encoder, isal=isal,
+                              params={**defaults, "name": "docker.io/library/bench:latest", "state": "pushed", "compression": compression,
+                                      "destination": "%s/ours-%s-%s/%d:1" % (registry.address, compression, encoder, number)})
+        seconds, peak = host.run([MANAGED_PYTHON, "-c", script], timeout=600).stdout.split()
+        memory = max(memory, int(peak))
+        return float(seconds)
 
     def theirs(*arguments: str) -> float:
         host.shell("rm -f /var/lib/containers/cache/blob-info-cache*")  # where it keeps what it has compressed before
@@ -75,8 +91,7 @@ def measure(host: Host, registry: Registry, choices: argparse.Namespace) -> Dict
         return time.perf_counter() - began
     sides: Dict[str, Callable[[int], float]] = {
         _PEER: lambda number: theirs("push", "--tls-verify=false", "bench", "%s/podman/%d:1" % (registry.address, number)),
-        **{kind: lambda number, kind=kind: ours("pushed", state="pushed", compression=kind, destination="%s/ours-%s/%d:1"
-                                                % (registry.address, kind, number)) for kind in ("zstd", "gzip")}}
+        **{side: functools.partial(ours, *encoders) for side, encoders in _OUR_WAYS.items()}}
     rounds = beside_registry.Rounds(list(sides))
     end = time.monotonic() + choices.seconds
     for number in range(choices.rounds):
@@ -87,7 +102,7 @@ def measure(host: Host, registry: Registry, choices: argparse.Namespace) -> Dict
     removal = {"ours": host_remove(host, root), "podman rmi": theirs("rmi", "--force", "bench")}
     return {"bytes": (work / "root.tar").stat().st_size, "rounds": rounds.seconds, "medians": rounds.medians(),
             "ratios": {name: rounds.ratio(name, [_PEER]) for name in sides if name != _PEER},
-            "removal": {name: round(value, 3) for name, value in removal.items()}}
+            "peak memory, KiB": memory, "removal": {name: round(value, 3) for name, value in removal.items()}}
 
 
 def host_remove(host: Host, root: Path) -> float:

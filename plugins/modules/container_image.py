@@ -117,8 +117,8 @@ options:
   compression:
     description:
       - With O(state=pushed), how layers are compressed on the way that are stored plain, such as those of root file systems;
-        by default zstd where the host has libzstd, else gzip, by isal where the host's Python has that. Layers that are stored
-        compressed are sent as they are, so that their digests stay.
+        by default zstd where the host has libzstd, else gzip, by isal where the host's Python has that, by libdeflate where the
+        host has that, else by zlib. Layers that are stored compressed are sent as they are, so that their digests stay.
       - With O(state=saved), how the file as a whole is compressed; by default not at all, since layers mostly are.
         Neither Docker nor skopeo seeks in a compressed archive.
     type: str

@@ -89,9 +89,13 @@ def test_the_digest_stays(run: Any, registry: Registry, shared_host: Host, name:
 def test_plain_layers(run: Any, registry: Registry, shared_host: Host, name: str, compression: str, tmp_path: Path) -> None:
     """Compressed on the way, in chunks; other tools unpack the same files."""
     made = pushed(run, "plain", name, compression=compression)
-    shared_host.run(["skopeo", "--insecure-policy", "copy", "--src-tls-verify=false", "docker://" + direct(registry, name),
-                     "dir:%s" % (tmp_path / "copy")])
-    manifest = json.loads((tmp_path / "copy/manifest.json").read_text())
+
+    def copied(*how: str) -> Any:
+        shared_host.run(["skopeo", "--insecure-policy", "copy", *how, "--src-tls-verify=false", "docker://" + direct(registry, name),
+                         "dir:%s" % (tmp_path / "copy")])
+        return json.loads((tmp_path / "copy/manifest.json").read_text())
+    assert [each["digest"] for each in copied("--dest-decompress")["layers"]] == PLAIN.diff_ids
+    manifest = copied()
     assert manifest["config"]["digest"] == PLAIN.id
     suffix = "" if compression == "none" else "+" + compression
     assert [each["mediaType"] for each in manifest["layers"]] == ["application/vnd.oci.image.layer.v1.tar" + suffix] * 2

@@ -10,8 +10,6 @@ import gzip
 import lzma
 import os
 import subprocess
-import sys
-import threading
 import tracemalloc
 from typing import Callable, Dict, Iterator
 
@@ -82,39 +80,3 @@ def test_a_bomb_stays_small_in_memory(kind: str) -> None:
 
 def test_nothing_is_nothing() -> None:
     assert plain(b"") == b""
-
-
-def gzipped(content: bytes, size: int = 70000) -> bytes:
-    return b"".join(streams.encoded(cut(content, size), "gzip", fast=True))
-
-
-@pytest.mark.parametrize("length", [0, 1, 32768, 1 << 20, (5 << 20) + 7])
-def test_gzip_by_several_processors(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks that are compressed beside one another make one stream, which gzip(1) takes, and is the same however many work at it."""
-    monkeypatch.setitem(sys.modules, "isal", None)
-    content = (CONTENT * 2)[:length]
-    packed = gzipped(content)
-    assert subprocess.run(["gzip", "-dc"], input=packed, stdout=subprocess.PIPE, check=True).stdout == content
-    assert plain(packed) == content
-    monkeypatch.setattr(streams, "PROCESSORS", 1)
-    assert gzipped(content) == packed
-
-
-def test_gzip_blocks_know_what_came_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a block has in common with the end of the one before is not stored again."""
-    monkeypatch.setitem(sys.modules, "isal", None)
-    once = os.urandom(30000)
-    block = os.urandom((4 * streams.CHUNK) - len(once)) + once
-    alone = len(gzipped(block, len(block))) + len(gzipped(once))
-    assert len(gzipped(block + once, len(block))) < alone - 25000
-
-
-def test_what_ends_early_leaves_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever stops reading, or cannot write on, is not waited for by those who compress."""
-    monkeypatch.setitem(sys.modules, "isal", None)
-    before = threading.active_count()
-    packed = streams.encoded(cut(os.urandom(12 << 20), 1 << 20), "gzip", fast=True)
-    assert next(packed)
-    assert next(packed)
-    packed.close()  # type: ignore[attr-defined]
-    assert threading.active_count() == before

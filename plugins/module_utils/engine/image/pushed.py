@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ..registry import client
 
 _AT_ONCE = 3
+_PIECE = 1 << 20
+"""Bytes, at least, of what is compressed ahead; as many such pieces as the next chunk of an upload needs."""
 
 
 class Desired(NamedTuple):
@@ -204,7 +206,8 @@ class Pushing:
                                self._neighbours)
         else:
             kind = layers.media_type(compression)
-            begin = unpack.Pump(lambda: streams.encoded(blobs.chunks(self._instance, digest), compression, fast=True))
+            begin = unpack.Pump(lambda: streams.joined(streams.encoded(blobs.chunks(self._instance, digest), compression, fast=True),
+                                                       _PIECE), upload.CHUNK // _PIECE)
             with begin as packed:  # compressed in a thread of its own, while the chunk before is under way
                 sent = upload.stream(self._repository, packed.chunks(), "upload of layer " + digest)
         with self._lock:

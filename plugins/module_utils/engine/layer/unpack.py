@@ -136,11 +136,11 @@ class _Counted:
 
 
 class Pump:
-    """Runs an iterator of chunks in a thread of its own, at most a few chunks ahead."""
+    """Runs an iterator of chunks in a thread of its own, at most so many chunks ahead."""
 
-    def __init__(self, begin: Callable[[], Iterator[bytes]]) -> None:
+    def __init__(self, begin: Callable[[], Iterator[bytes]], ahead: int = _DEPTH) -> None:
         self._begin = begin
-        self._queue: "queue.Queue[Any]" = queue.Queue(_DEPTH)
+        self._queue: "queue.Queue[Any]" = queue.Queue(ahead)
         self._stop = False
         self._thread = threading.Thread(target=self._run, daemon=True)
 

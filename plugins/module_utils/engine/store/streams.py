@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import ctypes
 import os
-import struct
 import zlib
-from typing import Any, BinaryIO, Callable, Deque, Iterator, List, Optional
+from typing import Any, BinaryIO, Callable, Iterator, List, Optional
 
 from ..errors import Corrupt, Unsupported
 
@@ -21,10 +20,10 @@ CHUNK = 1 << 18
 """Bytes read at once."""
 OUTPUT = 1 << 18
 """Bytes produced at once: what a processor's cache holds beside the dictionary, so that who hashes them need not fetch them again."""
-MAGIC = 16
-"""How many bytes C(kind) needs to see."""
 PROCESSORS = min(4, os.cpu_count() or 1)
 """How many threads compress at once."""
+MAGIC = 16
+"""How many bytes C(kind) needs to see."""
 
 
 def kind(head: bytes) -> str:
@@ -70,15 +69,18 @@ def encoded(chunks: Iterator[bytes], algorithm: str, fast: bool = False) -> Iter
     """A stream through gzip, zstd or (C(none)) as it is; a compressed one holds neither time nor name.
 
     Args:
-        fast: Whether any encoder of the host will do: gzip by isal where there is one. Else the same content gives the
-            same bytes on every host that has the same zlib.
+        fast: Whether any encoder of the host will do for gzip. Else the same content gives the same bytes on every host
+            that has the same zlib.
 
     Raises:
         Unsupported: The host has no library for this compression.
     """
     if algorithm == "none":
         return chunks
-    return _to_zstd(chunks) if algorithm == "zstd" else _to_gzip(chunks, fast)
+    if algorithm == "zstd":
+        return _to_zstd(chunks)
+    from . import deflate  # pylint: disable=import-outside-toplevel
+    return deflate.fast(chunks) if fast else deflate.same(chunks)
 
 
 def best() -> str:
@@ -164,50 +166,6 @@ def _members(chunks: Iterator[bytes], factory: Callable[[], Any], failures: Any,
         raise Corrupt("%s: the %s stream ends too early" % (name, algorithm), "Fetch or make it again")
 
 
-def _to_gzip(chunks: Iterator[bytes], fast: bool) -> Iterator[bytes]:
-    worker = zlib.compressobj(6, zlib.DEFLATED, 31)  # type: Any
-    if fast:
-        try:
-            from isal import isal_zlib  # pylint: disable=import-outside-toplevel
-            worker = isal_zlib.compressobj(2, isal_zlib.DEFLATED, 31)
-        except ImportError:
-            yield from _beside_one_another(chunks)
-            return
-    for chunk in chunks:
-        packed = worker.compress(chunk)
-        if packed:
-            yield packed
-    yield worker.flush()
-
-
-_WINDOW = 1 << 15
-_GZIP_HEAD = b"\x1f\x8b\x08\0\0\0\0\0\x04\xff"  # RFC 1952: deflate, no flags, no time, compressed fast, by no known system
-
-
-def _beside_one_another(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """gzip by all processors, each a block that knows the end of the one before; the same bytes however many there are."""
-    from collections import deque  # pylint: disable=import-outside-toplevel
-    from concurrent.futures import ThreadPoolExecutor  # pylint: disable=import-outside-toplevel
-
-    def pack(block: bytes, before: bytes) -> bytes:
-        worker = zlib.compressobj(1, zlib.DEFLATED, -15, zlib.DEF_MEM_LEVEL, zlib.Z_DEFAULT_STRATEGY, before)
-        return worker.compress(block) + worker.flush(zlib.Z_SYNC_FLUSH)
-    check = size = 0
-    before = b""
-    waiting: Deque[Any] = deque()
-    yield _GZIP_HEAD
-    with ThreadPoolExecutor(PROCESSORS) as pool:
-        for block in joined(chunks, 4 * CHUNK):
-            check, size = zlib.crc32(block, check), size + len(block)
-            waiting.append(pool.submit(pack, block, before))
-            before = block[-_WINDOW:]
-            if len(waiting) > 2 * PROCESSORS:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    yield b"\x03\0" + struct.pack("<II", check, size & 0xFFFFFFFF)  # the last block, which is empty
-
-
 def joined(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
     """The same stream in pieces of at least so many bytes, but for the last."""
     parts: List[bytes] = []
@@ -216,8 +174,8 @@ def joined(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
         parts.append(chunk)
         there += len(chunk)
         if there >= size:
-            yield b"".join(parts)
-            parts, there = [], 0
+            whole, parts, there = b"".join(parts), [], 0
+            yield whole
     if there:
         yield b"".join(parts)
 
