@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import resource
@@ -38,7 +37,7 @@ def arguments(description: str, rounds: int, seconds: float) -> argparse.Argumen
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--seconds", type=float, default=seconds, help="after which no further round begins")
-    parser.add_argument("--keep", action="store_true", help="put the figures into results.json and results.md")
+    parser.add_argument("--print", action="store_true", help="print the figures instead of writing them to the page")
     return parser
 
 
@@ -86,7 +85,7 @@ def with_isal() -> str:
 
 
 def main(choices: argparse.Namespace, name: str, measure: Measure) -> int:
-    """Measure on a host of its own, below /var/tmp, and print, or keep the figures under a name."""
+    """Measure on a host of its own, below /var/tmp, and print, or put the figures under a name on the page."""
     payloads = Payloads()
     try:
         with tempfile.TemporaryDirectory(prefix="coracle-benchmark-", dir="/var/tmp") as folder:
@@ -100,9 +99,7 @@ def main(choices: argparse.Namespace, name: str, measure: Measure) -> int:
                 host.close()
     finally:
         payloads.close()
-    if choices.keep:
-        page.keep(Path(__file__).parent, name, figures)
-    sys.stdout.write(json.dumps(figures, indent=1) + "\n")
+    page.tell(name, figures, choices.print)
     return 0
 
 

@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pulling a layer of about 500 MB and 12,000 files from docker-registry on the loopback into a cold store, beside peers.
 
-    benchmarks/images.py [--rounds 5] [--megabytes 500] [--seconds 300] [--keep]
+    benchmarks/images.py [--rounds 5] [--megabytes 500] [--seconds 300] [--print]
 
 Ours ends when the layer can be mounted and is on the disk (fsync); the peers end when their command does. Each pull has a
 store of its own on the same disk, which has nothing else to write when it begins. Nothing is deleted between the rounds, in
@@ -57,7 +57,7 @@ sys.stdout.write("%f %d" % (time.perf_counter() - began, resource.getrusage(reso
 
 
 def main() -> int:
-    """Measure and print."""
+    """Measure and write."""
     parser = beside_registry.arguments(str(__doc__), 5, 300)
     parser.add_argument("--megabytes", type=int, default=500)
     return beside_registry.main(parser.parse_args(), "pull", measure)

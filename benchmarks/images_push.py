@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pushing an image to docker-registry on the loopback, and removing it, beside podman push and podman rmi.
 
-    benchmarks/images_push.py [--rounds 3] [--seconds 240] [--keep] [FOLDER...]
+    benchmarks/images_push.py [--rounds 3] [--seconds 240] [--print] [FOLDER...]
 
 The image is one layer of the folders (by default some 100 MB of /usr), imported plain, so that both sides compress it. Each
 round pushes to a repository of its own, so that nothing is there yet; the sides take turns. Then each side removes it.
@@ -52,7 +52,7 @@ sys.stdout.write("%f %d" % (time.perf_counter() - began, resource.getrusage(reso
 
 
 def main() -> int:
-    """Measure and print."""
+    """Measure and write."""
     parser = beside_registry.arguments(str(__doc__), 3, 240)
     parser.add_argument("folders", nargs="*", default=["/usr/lib/python3", "/usr/share/perl", "/usr/include"])
     return beside_registry.main(parser.parse_args(), "push", measure)

@@ -77,10 +77,12 @@ def stream(repository: Repository, content: Iterator[bytes], what: str) -> Sent:
     place, offset = _place(answer), 0
     found = hashlib.sha256()
     try:
-        for chunk in streams.joined(content, length):
-            found.update(chunk)
-            place = _chunk(repository, place, chunk, offset, what)
-            offset += len(chunk)
+        for chunk in streams.gathered(content, length):
+            for part in chunk:
+                found.update(part)
+            size = sum(map(len, chunk))
+            place = _chunk(repository, place, chunk, offset, size, what)
+            offset += size
         digest = "sha256:" + found.hexdigest()
         _conclude(repository, place, digest, what)
     except BaseException:
@@ -106,12 +108,13 @@ def _conclude(repository: Repository, place: str, digest: str, what: str) -> Non
             repository.session.pause(0.25 * 2 ** attempt)
 
 
-def _chunk(repository: Repository, place: str, chunk: bytes, offset: int, what: str) -> str:
-    """Send one chunk; returns where the next one goes."""
-    headers = {"Content-Type": "application/octet-stream", "Content-Range": "%d-%d" % (offset, offset + len(chunk) - 1)}
+def _chunk(repository: Repository, place: str, chunk: Sequence[bytes], offset: int, size: int, what: str) -> str:
+    """Send one chunk, which is in parts; returns where the next one goes."""
+    headers = {"Content-Type": "application/octet-stream", "Content-Range": "%d-%d" % (offset, offset + size - 1),
+               "Content-Length": str(size)}
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            answer = repository.request("PATCH", place, headers, chunk, (202,), _PUSH, what, again=False)
+            answer = repository.request("PATCH", place, headers, lambda: iter(chunk), (202,), _PUSH, what, again=False)
             answer.close()
             return _place(answer, place)
         except RegistryError as error:
@@ -119,7 +122,7 @@ def _chunk(repository: Repository, place: str, chunk: bytes, offset: int, what: 
                 raise
             repository.session.pause(0.25 * 2 ** attempt)
             place, there = _progress(repository, place, what)
-            if there == offset + len(chunk):
+            if there == offset + size:
                 return place  # it had arrived, and only the answer was lost
             if there != offset:
                 raise

@@ -168,16 +168,21 @@ def _members(chunks: Iterator[bytes], factory: Callable[[], Any], failures: Any,
 
 def joined(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
     """The same stream in pieces of at least so many bytes, but for the last."""
+    return map(b"".join, gathered(chunks, size))
+
+
+def gathered(chunks: Iterator[bytes], size: int) -> Iterator[List[bytes]]:
+    """The same stream, as many chunks at a time as have at least so many bytes together, but for the last."""
     parts: List[bytes] = []
     there = 0
     for chunk in chunks:
         parts.append(chunk)
         there += len(chunk)
         if there >= size:
-            whole, parts, there = b"".join(parts), [], 0
-            yield whole
+            yield parts
+            parts, there = [], 0
     if there:
-        yield b"".join(parts)
+        yield parts
 
 
 class _Buffer(ctypes.Structure):
@@ -233,7 +238,7 @@ def _zstd(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
         raise Corrupt("%s: the zstd stream ends too early" % name, "Fetch or make it again")
 
 
-_LEVEL, _WORKERS = 100, 400  # ZSTD_c_compressionLevel and ZSTD_c_nbWorkers of zstd.h
+_LEVEL, _WORKERS, _JOB = 100, 400, 401  # ZSTD_c_compressionLevel, ZSTD_c_nbWorkers and ZSTD_c_jobSize of zstd.h
 _GO_ON, _END = 0, 2  # ZSTD_e_continue, ZSTD_e_end
 
 
@@ -259,6 +264,7 @@ def _to_zstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
     try:
         zstd.ZSTD_CCtx_setParameter(context, _LEVEL, 3)
         zstd.ZSTD_CCtx_setParameter(context, _WORKERS, PROCESSORS)  # a library without threads refuses, and does
+        zstd.ZSTD_CCtx_setParameter(context, _JOB, 4 << 20)  # 8 MB by itself, of which each worker holds some
         for chunk in chunks:
             yield from step(chunk, _GO_ON)
         yield from step(b"", _END)
