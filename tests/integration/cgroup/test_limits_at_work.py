@@ -421,6 +421,39 @@ def test_what_was_not_used_may_be_used_later(inside: Callable[..., Any]) -> None
     assert min(found) > 0
 
 
+def test_real_time_is_for_who_has_a_budget_and_no_longer_than_that(here: Callable[..., Any], path: str) -> None:
+    top, own = "/" + path.strip("/").replace("/", "-"), {max(os.sched_getaffinity(0))}  # groups above have no budget to give
+
+    def urgent() -> int:
+        os.sched_setaffinity(0, own)  # each processor has the budget once
+        try:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        except PermissionError:
+            return 7
+        return spin()
+
+    def scenario() -> Any:
+        if discover().version("cpu") != 1 or not os.path.exists(folder(discover().v1["cpu"], "/cpu.rt_runtime_us")):
+            return None
+        group.create(top, Limits(cpu_rt_runtime=0))
+        try:
+            without = os.waitstatus_to_exitcode(os.waitpid(in_group(top, urgent), 0)[1])
+            group.update(top, Limits(cpu_rt_runtime=10000, cpu_rt_period=100000))
+            in_group(top, urgent)
+            until(lambda: group.usage(top)["cpu"]["usage_ns"])
+            began, before = time.monotonic_ns(), group.usage(top)["cpu"]["usage_ns"]
+            time.sleep(1)
+            return without, (group.usage(top)["cpu"]["usage_ns"] - before) / (time.monotonic_ns() - began)
+        finally:
+            group.kill(top)
+            group.remove(top)
+    found = here(scenario)
+    if found is None:
+        pytest.skip("budgets of real time are cgroup v1's, where the kernel was built with them")
+    assert found[0] == 7
+    assert 0 < found[1] < 0.2, found
+
+
 @pytest.mark.alone
 def test_a_partition_takes_its_cpu_from_all_others(here: Callable[..., Any], path: str) -> None:
     top = "/" + path.strip("/").replace("/", "-")
@@ -454,6 +487,68 @@ def test_above_memory_high_they_are_slowed_down_and_live(inside: Callable[..., A
         pytest.skip("memory_high is cgroup v2's")
     status, used, _seen = inside(Limits(memory_high=16 * MIB, memory_max=256 * MIB), take)
     assert status == 0 and used["memory"]["events"]["high"] > 0 and used["memory"]["events"]["oom_kill"] == 0
+
+
+def allocate(size: int) -> int:
+    """Take memory that nothing but swap can hold instead."""
+    held = [bytearray(b"x" * MIB) for _each in range(size // MIB)]
+    return len(held) and 0
+
+
+def test_swap_is_limited_too(here: Callable[..., Any], path: str, mounted: Host) -> None:
+    if not os.environ.get("CORACLE_VM"):
+        pytest.skip("a machine's swap is not the tests' to turn on; the virtual machine's is")
+    area = mounted.folder / "swap"
+    with area.open("wb") as stream:
+        os.posix_fallocate(stream.fileno(), 0, 64 * MIB)
+    area.chmod(0o600)
+
+    def scenario() -> Any:
+        ends = []
+        try:
+            for most in (64 * MIB, 4 * MIB):
+                group.create(path, Limits(memory_max=24 * MIB, memory_swap_max=most))
+                ends.append(os.waitstatus_to_exitcode(os.waitpid(in_group(path, lambda: allocate(40 * MIB)), 0)[1]))
+                group.remove(path)
+            return ends
+        finally:
+            group.kill(path)
+            group.remove(path)
+    mounted.run(["mkswap", area])
+    mounted.run(["swapon", area])
+    try:
+        assert here(scenario) == [0, -signal.SIGKILL]
+    finally:
+        mounted.run(["swapoff", area])
+
+
+@pytest.mark.parametrize("protected, end", [({}, 0), ({"memory_low": 20 * MIB}, 0), ({"memory_min": 20 * MIB}, -signal.SIGKILL)],
+                         ids=["nothing", "low", "min"])
+def test_what_is_kept_for_one_is_not_taken_for_another(here: Callable[..., Any], path: str, mounted: Host, protected: Dict[str, int],
+                                                       end: int) -> None:
+    """Of what both share, one has filled a part with a file's content; the other needs that part."""
+    if discover(fresh=True).version("memory") != 2:
+        pytest.skip("memory_low and memory_min are cgroup v2's")
+    file = mounted.folder / "kept"
+    file.write_bytes(b"x" * (20 * MIB))
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())
+        os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+    def scenario() -> Any:
+        def fill() -> int:
+            return int(len(file.read_bytes()) != 20 * MIB)
+        group.create(path, Limits(memory_max=48 * MIB, memory_swap_max=0))
+        group.create(path + "/one", Limits(**protected))  # type: ignore[arg-type]
+        group.create(path + "/other")
+        try:
+            filled = os.waitpid(in_group(path + "/one", fill), 0)[1]
+            taken = os.waitstatus_to_exitcode(os.waitpid(in_group(path + "/other", lambda: allocate(36 * MIB)), 0)[1])
+            return filled, taken, group.usage(path + "/one")["memory"]["current"] > 16 * MIB
+        finally:
+            group.kill(path)
+            group.remove(path)
+    assert here(scenario) == (0, end, end != 0)
 
 
 def test_a_group_is_killed_as_one(inside: Callable[..., Any]) -> None:
