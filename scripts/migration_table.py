@@ -54,7 +54,6 @@ PROGRAM: Dict[str, Fate] = {
 
 _IO = To("io_limits", "one list for all four")
 _ENV_FILE = To("env", "read on the controller: `lookup('file', ...)`, or a stack's `env_file`")
-_TTY = "a container's program has no terminal; `container_exec` gives one with `tty`"
 _EXPOSE = "nothing depends on it: a network's members reach all ports; `published_ports` names those of the host"
 _STAYS = "what has ended stays, with its log, until `state: absent` or `container_prune`"
 _HEALTH_STARTUP = "one health check serves both: `healthcheck` with `start_period` and `start_interval`"
@@ -70,7 +69,6 @@ CONTAINER: Dict[str, Fate] = {
     "device_write_bps": _IO,
     "device_write_iops": _IO,
     "env_file": _ENV_FILE,
-    "tty": _TTY,
     "kernel_memory": "the kernel has given this limit up",
     "mac_address": To("networks", "`mac_address` of an entry"),
     "memory_swap": To("memory_swap_max", "the swap alone, where theirs is memory and swap together"),
@@ -123,7 +121,7 @@ PODMAN: Dict[str, Fate] = {
     "delete_depend": "nothing else is removed with a container",
     "delete_time": To("stop_timeout", "one time for both"),
     "delete_volumes": To("keep_volumes", "the opposite"),
-    "detach_keys": _TTY,
+    "detach_keys": "nobody attaches to a container; `container_exec` gives a terminal with `tty`",
     "env_host": "the host's environment stays the host's",
     "http_proxy": To("env", "name the proxies"),
     "unsetenv": To("env", "an empty value"),
@@ -328,7 +326,6 @@ STACK_RUN: Dict[str, Fate] = {
     "stdin": "a container's program has no input; `container_exec` has `stdin`",
     "stdin_add_newline": "a container's program has no input; `container_exec` has `stdin`",
     "strip_empty_ends": "`stdout` and `stderr` of the result are what was written",
-    "tty": _TTY,
     "use_aliases": To("networks", "`aliases` of an entry"),
 }
 EXPORT: Dict[str, Fate] = {

@@ -230,6 +230,14 @@ options:
       - Nobody types there, but root can write to the FIFO C(containers/NAME/stdin) of the run root.
     type: bool
     default: false
+  tty:
+    description:
+      - Whether the process has a terminal of its own as its standard input, output and error, as programs want that end without one,
+        that colour what they write, or that keep lines back till much has come together. E(TERM) is V(xterm) where it is not set.
+      - What is written there is in the log, as standard output. With O(interactive), what is written to the FIFO is typed there.
+      - The terminal hangs up if the container's monitor is killed, as those of other engines do; the process then gets V(SIGHUP).
+    type: bool
+    default: false
   stop_signal:
     description:
       - Signal that asks the process to end, by name or number. By default the image's, else V(SIGTERM). Changed live.

@@ -249,6 +249,7 @@ _PROCESS = (
     Option("annotations", aliases=("annotation",), type="dict", parse=values.mapping_of_text, form="a mapping of names to quoted strings",
            disruption=RECREATE, read_from=RECORD),
     Option("interactive", type="bool", default=False, disruption=RECREATE, read_from=RECORD),
+    Option("tty", type="bool", default=False, disruption=RECREATE, read_from=RECORD),
     Option("stop_signal", parse=values.signal, form="a signal such as SIGTERM", disruption=LIVE, read_from=RECORD),
     Option("stop_timeout", aliases=("stop_time",), type="str", default="10s", parse=values.duration, form="a duration such as 10s",
            disruption=LIVE, read_from=RECORD),

@@ -218,7 +218,7 @@ SERVICE = (
     Row("services.*.storage_opt", PAIRS, unsupported="the root file system has no quota yet"),
     Row("services.*.sysctls", PAIRS, sets="sysctls"),
     Row("services.*.tmpfs", TEXT_OR_TEXTS, becomes="`mounts` of type `tmpfs`"),
-    Row("services.*.tty", BOOL, unsupported="a terminal ends with whoever holds it, and here nobody has to; `container_exec` gives one"),
+    Row("services.*.tty", BOOL, sets="tty"),
     Row("services.*.ulimits", Mapping(), becomes="`ulimits`"),
     Row("services.*.ulimits.*", Mapping("a number, or soft and hard", short=shorts.short_limit), becomes="`ulimits`"),
     Row("services.*.ulimits.*.soft", shorts.LIMIT, becomes="`ulimits`"),

@@ -96,11 +96,12 @@ def test_a_shop(machine: Host, tmp_path: Path) -> None:
 
 
 def test_faults_come_before_anything_is_done(machine: Host, tmp_path: Path) -> None:
-    folder = write(tmp_path / "bad", dict(SHOP, **{"compose.override.yaml": "services:\n  web:\n    memlimit: 5\n    tty: true\n"}))
+    wrong = "services:\n  web:\n    memlimit: 5\n    use_api_socket: true\n"
+    folder = write(tmp_path / "bad", dict(SHOP, **{"compose.override.yaml": wrong}))
     task = Task(machine)
     assert task(check=False, project_src=str(folder), environment=VARIABLES["shop"]) == {}
     assert "compose.override.yaml:3: services.web.memlimit: is no key here; did you mean 'mem_limit'?" in task.said
-    assert "compose.override.yaml:4: services.web.tty: is not supported: " in task.said
+    assert "compose.override.yaml:4: services.web.use_api_socket: is not supported: " in task.said
     assert machine.module("container_info")["containers"] == []
     assert task(check=False, project_src=str(folder), definition={"services": {}}) == {}
     assert "does not go with" in task.said

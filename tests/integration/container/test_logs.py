@@ -59,6 +59,30 @@ def received(process: "subprocess.Popen[bytes]", count: int) -> List[bytes]:
     return [bytes.fromhex(process.stdout.readline().decode().strip()) for _each in range(count)]
 
 
+TERMINAL = "busybox tty; " \
+    "ls -l /proc/$$/fd | grep -c ptmx; echo $TERM; busybox stty -echo; seq 20000; while read word; do echo got $word; done"
+
+
+@pytest.mark.parametrize("options", [{}, {"init": True, "userns_mode": "auto"}], ids=str)
+def test_a_terminal(run: Runner, machine: Host, options: Dict[str, Any]) -> None:
+    """It is the program's; what is written there is logged as it was written, and what root writes to the FIFO is typed there."""
+    run("one", command=["/bin/sh", "-c", TERMINAL], tty=True, interactive=True, stop_timeout="0s", **options)
+    until(lambda: logs(machine, "one").stdout.endswith("20000\n"), LIMIT)
+    for word in ("first", "second"):
+        machine.shell("echo %s > /run/coracle/containers/one/stdin" % word)
+        until(lambda word=word: logs(machine, "one").stdout.endswith("got %s\n" % word), LIMIT)  # type: ignore[misc]
+    lines = logs(machine, "one").stdout.splitlines()
+    assert lines == ["/dev/pts/0", "0", "xterm", *map(str, range(1, 20001)), "got first", "got second"]  # and no master of its own
+    run("one", state="restarted", image=None, command=None)
+    until(lambda: logs(machine, "one").stdout.count("20000\n") == 2, LIMIT)
+
+
+@pytest.mark.parametrize("tty", [False, True])
+def test_output_without_end_keeps_no_stop_from_being_heard(run: Runner, tty: bool) -> None:
+    run("one", command=["/bin/sh", "-c", "exec busybox yes"], tty=tty, stop_timeout="1s", log_max_size="1M", log_max_files=1)
+    assert run("one", state="stopped")["container"]["exit_code"] == 137
+
+
 @pytest.mark.parametrize("driver", ["json-file", "k8s-file"])
 def test_a_file_in_either_form_is_read_again(run: Runner, machine: Host, driver: str) -> None:
     run("one", command=LINES, log_driver=driver, stop_timeout="0s")

@@ -28,6 +28,7 @@ VALUES: Dict[str, Tuple[Dict[str, Any], Any, Any]] = {
     "init": ({}, False, True),
     "annotations": ({}, {"org.example.kind": "x"}, {"org.example.kind": "y"}),
     "interactive": ({}, False, True),
+    "tty": ({}, False, True),
     "labels": ({}, {"app": "x"}, {"App": "x"}),
     "stop_signal": ({}, "TERM", "SIGTERM"),
     "stop_timeout": ({}, "2s", "3s"),

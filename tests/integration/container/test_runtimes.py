@@ -137,6 +137,11 @@ def test_a_first_process_of_the_host(machine: Host, run: Run, runtime: str) -> N
     assert "'init'" in failed["msg"] and "Install the package catatonit or tini" in failed["msg"]
 
 
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_terminal(run: Run, runtime: str) -> None:
+    assert run(command=["sh", "-c", "test -t 0 && echo a terminal"], runtime=runtime, tty=True, detach=False)["stdout"] == "a terminal\n"
+
+
 def test_a_runtime_that_is_not_there(machine: Host) -> None:
     for name in ("runsc-is-missing", "/opt/kata/bin/kata-runtime"):
         failed = machine.module("container_run", name="never", image="box:1", command=["true"], runtime=name, fail=True)

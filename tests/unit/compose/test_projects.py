@@ -220,7 +220,7 @@ services:
   tool: {image: x, profiles: [tools], network_mode: "service:base"}
   base: {image: x, profiles: [never]}
   plain: {image: x}
-  broken: {image: x, profiles: [broken], ports: [x], tty: true}
+  broken: {image: x, profiles: [broken], ports: [x], use_api_socket: true}
   weak: {image: x, depends_on: {broken: {condition: service_started, required: false}}}
 """
 

@@ -107,6 +107,7 @@ CASES = [
      {"log_driver": "syslog", "log_options": {"syslog_address": "udp://10.0.0.1:514", "facility": "daemon", "tag": "t"}}),
     ("container_name: mine\nplatform: linux/arm64\npull_policy: if_not_present\nruntime: crun",
      {"container_name": "mine", "platform": "linux/arm64", "pull": "missing", "runtime": "crun"}),
+    ("tty: true\nstdin_open: true", {"tty": True, "interactive": True}),
     ("ipc: host\npid: host\nuts: host\nuserns_mode: host\ncgroup: host\ncgroup_parent: /batch",
      {"ipc_mode": "host", "pid_mode": "host", "uts": "host", "userns_mode": "host", "cgroupns_mode": "host", "cgroup_parent": "/batch"}),
     ("expose: [80, '90/udp']\nattach: false\ndevelop: {watch: []}\nx-any: [1]", {}),
@@ -306,7 +307,7 @@ UNSUPPORTED = [
     ("logging: {driver: gelf}", "'gelf' is none of"), ("logging: {options: {labels: x}}", "is no option of a log here"),
     ("devices: ['nvidia.com/gpu=all']", "is a device of the Container Device Interface"), ("domainname: x", "needs a hostname"),
     ("deploy: {endpoint_mode: vip}", "'vip' is not there"), ("extra_hosts: {a: [10.0.0.1, 10.0.0.2]}", "has more than one address"),
-    ("volumes_from: ['container:x']", "names a container that the project does not know"), ("tty: true", "ends with whoever holds it"),
+    ("volumes_from: ['container:x']", "names a container that the project does not know"), ("use_api_socket: true", "there is no daemon"),
     ("deploy: {restart_policy: {condition: any, max_attempts: 3}}", "counts restarts after failures alone"),
     ("deploy: {replicas: 2}\nvolumes: [/x]", "would be one for each replica"),
 ]
@@ -322,7 +323,7 @@ def test_values_that_are_not_supported(reading: Any, faults: Any, text: str, wor
 def test_all_faults_at_once(faults: Any) -> None:
     text = """
 services:
-  one: {image: 5, tty: true, ports: [x, y]}
+  one: {image: 5, use_api_socket: true, ports: [x, y]}
   two:
     user: [a]
     mem_limit: lots
@@ -333,7 +334,7 @@ volumez: {}
         ["compose.yaml:3", "services.one.image"], ["compose.yaml:3", "services.one.image"], ["compose.yaml:3", "services.one.ports[0]"],
         ["compose.yaml:3", "services.one.ports[1]"], ["compose.yaml:4", "services.two.image"], ["compose.yaml:5", "services.two.user"],
         ["compose.yaml:6", "services.two.mem_limit"], ["compose.yaml:7", "networks.n.drivers"], ["compose.yaml:8", "volumez"],
-        ["compose.yaml:3", "services.one.tty"]]
+        ["compose.yaml:3", "services.one.use_api_socket"]]
 
 
 def test_circles(faults: Any) -> None:

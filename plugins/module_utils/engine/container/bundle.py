@@ -100,7 +100,7 @@ def _process(options: Mapping[str, Any], identity: Identity, notify: bool) -> Di
     # Another user than root starts without any; the bounding set limits what a set-uid program regains.
     effective = granted if identity.uid == 0 else []
     process: Dict[str, Any] = {
-        "terminal": False,
+        "terminal": bool(options.get("tty")),
         # The primary group among the others: without it, a file whose group is denied could be read after setgid.
         "user": {"uid": identity.uid, "gid": identity.gid, "additionalGids": sorted({identity.gid, *identity.groups})},
         "args": list(options.get("entrypoint") or ()) + list(options.get("command") or ()),
@@ -119,13 +119,15 @@ def _process(options: Mapping[str, Any], identity: Identity, notify: bool) -> Di
 
 
 def environment(options: Mapping[str, Any], identity: Identity, notify: bool = False) -> List[str]:
-    """The environment in a fixed order, with PATH, HOME and HOSTNAME where nobody has set them."""
+    """The environment in a fixed order, with PATH, HOME and HOSTNAME, with a terminal TERM, where nobody has set them."""
     variables = dict(options.get("env") or {})
     if notify:
         variables["NOTIFY_SOCKET"] = "%s/%s" % (readiness.INSIDE, readiness.SOCKET)
     variables.setdefault("PATH", PATH.partition("=")[2])
     variables.setdefault("HOME", identity.home)
     variables.setdefault("HOSTNAME", options["hostname"])
+    if options.get("tty"):
+        variables.setdefault("TERM", "xterm")
     return ["%s=%s" % pair for pair in sorted(variables.items())]
 
 

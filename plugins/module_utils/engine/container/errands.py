@@ -8,16 +8,16 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from typing import Any, Dict
+from typing import Any, Dict, Optional, Tuple
 
 from ..instance import Instance
 from ..kernel import processes
 from ..runtime import create, delete, external
 from ..store import files
-from . import cgroups, records, runtimes, sockets
+from . import cgroups, records, runtimes, sockets, terminal
 
-_KEPT = ("activation", "healthcheck", "idle_timeout", "log_driver", "log_max_files", "log_max_size", "log_options", "restart_policy",
-         "sdnotify", "stop_signal", "stop_timeout")
+_KEPT = ("activation", "healthcheck", "idle_timeout", "interactive", "log_driver", "log_max_files", "log_max_size", "log_options",
+         "restart_policy", "sdnotify", "stop_signal", "stop_timeout", "tty")
 """The options that a monitor keeps in mind; what needs the others reads them."""
 
 
@@ -59,36 +59,43 @@ def fifo(instance: Instance, name: str, stream: str) -> str:
     return path
 
 
-def make(instance: Instance, name: str) -> processes.Process:
-    """Make the container's process."""
+def make(instance: Instance, name: str) -> Tuple[processes.Process, Optional[int]]:
+    """Make the container's process; it, and the master of its terminal, if it has one."""
     record = records.read(instance, name)
     options = record.options if record else {}
     runtime_folder = records.run_folder(instance, name, "runtime")
     config = records.read_config(instance, name)
     user = config["process"]["user"]
+    interactive = bool(options.get("interactive")) and not options.get("tty")
     # Open for reading too, by the container itself: should this monitor die, the FIFO still has a reader, and
     # the container's writes wait for the next monitor instead of failing with EPIPE.
     ends = [os.open(fifo(instance, name, stream), os.O_RDWR | os.O_CLOEXEC) for stream in ("stdout", "stderr")]
     # For writing too, by the container itself: so it never ends, whoever has written to it and gone.
-    given = os.open(fifo(instance, name, "stdin"), os.O_RDWR | os.O_CLOEXEC) if options.get("interactive") \
+    given = os.open(fifo(instance, name, "stdin"), os.O_RDWR | os.O_CLOEXEC) if interactive \
         else os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    ours, theirs = terminal.pair(bool(options.get("tty")))
     runtime = runtimes.other(options)
     try:
-        for end in ends + [given] * bool(options.get("interactive")):
+        for end in ends + [given] * interactive:
             os.fchown(end, user["uid"], user["gid"])
         if runtime is not None:
             config = runtimes.adapted(options, config)
-            made = external.create(external.find(runtime), runtime_folder, config, name, (given, *ends))
-            return processes.Process(made.pid, made.start_time)
-        created = create.create(
-            records.folder(instance, name), runtime_folder, config,
-            identity=name, stdin=given, stdout=ends[0], stderr=ends[1],
-            cgroup=cgroups.path(instance, name, options), systemd=cgroups.by_systemd(options), init=bool(options.get("init")), wait=False,
-            filters=instance.run("filters"))
+            other = external.create(external.find(runtime), runtime_folder, config, name, (given, *ends), theirs)
+            made = processes.Process(other.pid, other.start_time)
+        else:
+            created = create.create(
+                records.folder(instance, name), runtime_folder, config,
+                identity=name, stdin=given, stdout=ends[0], stderr=ends[1],
+                cgroup=cgroups.path(instance, name, options), systemd=cgroups.by_systemd(options), init=bool(options.get("init")),
+                wait=False, console=theirs, filters=instance.run("filters"))
+            made = processes.Process(created.pid, created.start_time)
+        return made, None if ours is None else terminal.receive(ours)
     finally:
         for end in ends + [given]:
             os.close(end)
-    return processes.Process(created.pid, created.start_time)
+        for link in (ours, theirs):
+            if link is not None:
+                link.close()
 
 
 def clean(instance: Instance, name: str) -> None:

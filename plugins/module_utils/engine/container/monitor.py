@@ -28,12 +28,17 @@ from ..instance import Instance
 from ..kernel import processes
 from ..runtime import external
 from ..store import files, locks
-from . import activation, checks, errands, events, idle, logs, readiness, records, restart, sockets, units
+from . import activation, checks, errands, events, idle, logs, readiness, records, restart, sockets, terminal, units
 
 _CHUNK = 1 << 16
 _LINGER = 0.2
 """Seconds without anything to do after which a shift ends: what comes more often is not worth a fork each time."""
-WRITERS = ("stdout", "stderr")
+_PIECES = 16
+"""Chunks of one stream that are taken before anything else is looked at: one that never ends must not keep a stop from being heard."""
+_ALL = 1 << 10
+"""Chunks that are taken at the end: more than can wait in any stream, unless somebody else goes on writing to it."""
+_STREAMS = ("stdout", "stderr")
+_STDIN = "stdin"
 
 
 class Monitor:
@@ -62,13 +67,14 @@ class Monitor:
         self.enough = False
         self.checks = checks.Checks(instance, name)
         self.idle = idle.Idle()
+        self.terminal = terminal.Terminal()
         self.waiting: List[socket.socket] = []
         self.streams: Dict[int, str] = {}
         self.take_in(known)
         self.log = self.open_log()
         if first:
             self.notices = readiness.Notices(instance, name, readiness.heard(instance, name, self.options))
-            for stream in WRITERS:
+            for stream in _STREAMS + (_STDIN,) * bool(self.options.get("tty") and self.options.get("interactive")):
                 # Open for writing too: a container that closes its own end would else make it readable for ever.
                 self.streams[os.open(errands.fifo(instance, name, stream), os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)] = stream
             self.control = sockets.listen(records.run_folder(instance, name, "monitor.sock"))
@@ -109,7 +115,10 @@ class Monitor:
         records.write_monitor(self.instance, self.name, self.me)
         errands.clean(self.instance, self.name)  # of a run that ended with nobody watching
         self.write_status()
-        made = errands.make(self.instance, self.name)
+        made, master = errands.make(self.instance, self.name)
+        if master is not None:
+            self.terminal.begin(master)
+            self.streams[master] = _STREAMS[0]
         events.note(self.instance, self.name, "start")
         units.show(self.instance, self.name, self.options, self.me)
         return made
@@ -151,13 +160,17 @@ class Monitor:
                 return True
             poller = select.poll()
             for handle in (*self.streams, self.control.fileno(), self.watched, self.pidfd, self.checks.pidfd, self.notices.fileno()):
-                if handle >= 0:
+                if handle >= 0 and not (self.terminal.unsaid and self.streams.get(handle) == _STDIN):
                     poller.register(handle, select.POLLIN)
+            if self.terminal.unsaid:
+                poller.register(self.terminal.master, select.POLLIN | select.POLLOUT)
             due = self.due()
             left = _LINGER if due is None else due - time.monotonic()
             ready = {handle for handle, _events in poller.poll(max(0, int(min(left, _LINGER) * 1000) + 1))}
             if self.watched in ready:
                 os._exit(1)  # nobody stays with the container, and who takes over reads what is left
+            if self.terminal.unsaid and self.terminal.master in ready:
+                self.terminal.type(b"")
             for handle in list(self.streams):
                 if handle in ready:
                     self.drain(handle)
@@ -172,7 +185,7 @@ class Monitor:
                 if self.child:
                     return True  # who stays is its parent, and learns how it has ended
                 self.ended(self.strangers_exit())
-            if not ready and left > _LINGER and self.checks.pidfd < 0:
+            if not ready and left > _LINGER and self.checks.pidfd < 0 and not self.terminal.unsaid:
                 return True
             self.on_time()
         self.log.close()
@@ -204,18 +217,25 @@ class Monitor:
                     self.note(status="restarting")
                     self.restart_later(0.0)
 
-    def drain(self, handle: int) -> None:
-        """Move what is in a FIFO to the log."""
-        while True:
+    def drain(self, handle: int, pieces: int = _PIECES) -> None:
+        """Move what is in a stream to where it belongs: output to the log, input to the terminal."""
+        for _piece in range(pieces):
             try:
                 content = os.read(handle, _CHUNK)
             except BlockingIOError:
                 return
-            if not content:
+            except OSError:  # EIO: the container itself has hung its terminal up
+                self.hang_up()
+                return
+            if self.streams[handle] == _STDIN:
+                self.terminal.type(content)
                 return
             self.log.feed(self.streams[handle], content)
-            if len(content) < _CHUNK:
-                return
+
+    def hang_up(self) -> None:
+        """Let go of the terminal."""
+        self.streams.pop(self.terminal.master, None)
+        self.terminal.end()
 
     def command(self) -> None:
         """Do what the other end of the control socket asks for."""
@@ -312,9 +332,10 @@ class Monitor:
             code: As C(os.waitstatus_to_exitcode) has it; C(None) where nobody has seen it.
         """
         code = code if code is None or code >= 0 else 128 - code
-        for handle in self.streams:
-            self.drain(handle)
+        for handle in list(self.streams):
+            self.drain(handle, _ALL)
         self.log.finish()
+        self.hang_up()
         if self.pidfd >= 0:
             os.close(self.pidfd)
             self.pidfd = -1

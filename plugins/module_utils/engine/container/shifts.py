@@ -14,7 +14,7 @@ from ..instance import Instance
 from ..kernel import processes
 from ..store import locks
 from . import errands, readiness, records, sockets, watcher
-from .monitor import WRITERS, Monitor
+from .monitor import Monitor
 
 _FIELDS = ("child", "began", "last_pause", "again_at", "kill_at", "revive")
 """Attributes of a monitor that are handed over as they are."""
@@ -88,7 +88,9 @@ def _again(instance: Instance, state: Dict[str, Any], handles: List[int]) -> Mon
     """The monitor that an earlier shift has handed over."""
     watch = Monitor(instance, state, first=False)
     left = iter(handles)
-    watch.streams = {next(left): stream for stream in WRITERS}
+    watch.streams = {next(left): stream for stream in state["streams"]}
+    if state["terminal"]:
+        watch.terminal.master, watch.terminal.slave = list(watch.streams)[-1], next(left)
     watch.control = socket.socket(fileno=next(left))
     if state["init"]:
         watch.pidfd, watch.init = next(left), processes.Process(*state["init"])
@@ -111,9 +113,10 @@ def _hand_over(watch: Monitor) -> Tuple[watcher.Kept, List[int]]:
         "name": watch.name, "monitor": tuple(watch.me), "status": tuple(watch.status), "options": watch.options,
         "identity": watch.identity, "cgroup": watch.cgroup, "init": tuple(watch.init) if watch.init else None,
         "heard": watch.notices.socket is not None, "ready": watch.notices.ready, "checks": watch.checks.give(),
-        "idle": watch.idle.give(), "log": watch.log.give(), "links": [len(each) for each in links],
+        "idle": watch.idle.give(), "log": watch.log.give(), "streams": list(watch.streams.values()),
+        "terminal": watch.terminal.master >= 0, "links": [len(each) for each in links],
         **{field: getattr(watch, field) for field in _FIELDS}}
-    waits = [*watch.streams, watch.control.detach()]
+    waits = [*watch.streams, *([watch.terminal.slave] if watch.terminal.master >= 0 else ()), watch.control.detach()]
     if watch.init is not None:
         waits.append(watch.pidfd)
     if watch.notices.socket is not None:

@@ -164,10 +164,15 @@ def _version(text: str) -> Tuple[int, ...]:
     return tuple(int(each) for each in numbers if each.isdecimal())
 
 
-def create(program: str, state_dir: str, config: Dict[str, Any], identity: str, stdio: Sequence[int]) -> Created:
+def create(program: str, state_dir: str, config: Dict[str, Any], identity: str, stdio: Sequence[int],
+           terminal: Optional["socket.socket"] = None) -> Created:
     """Make a container with another runtime and start it.
 
     The container's process is no child of this one, but of the next among its ancestors that adopts (PR_SET_CHILD_SUBREAPER).
+
+    Args:
+        stdio: Descriptors that become its 0, 1 and 2.
+        terminal: A connected UNIX socket that gets its terminal, for C(process.terminal).
 
     Raises:
         EngineError: What the runtime says; nothing remains.
@@ -179,9 +184,17 @@ def create(program: str, state_dir: str, config: Dict[str, Any], identity: str, 
     files.write(os.path.join(bundle, "config.json"), documents.encode(config).encode("ascii"), durable=False)
     files.write(os.path.join(state_dir, record.CONFIG), documents.encode(config).encode("ascii"), durable=False)
     files.write_json(os.path.join(state_dir, record.FOREIGN), {"program": program, "id": identity}, durable=False)
+    opened = os.open(bundle, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         number = os.path.join(bundle, "pid")
-        _call(state_dir, ["create", "--bundle", bundle, "--pid-file", number, identity], stdio)
+        words = ["create", "--bundle", bundle, "--pid-file", number]
+        if terminal is None:
+            _call(state_dir, [*words, identity], stdio)
+        else:
+            waiting, place = console.listen(opened)
+            with waiting:
+                _call(state_dir, [*words, "--console-socket", place, identity], stdio)
+                console.relay(waiting, terminal)
         with open(number, "rb") as stream:
             pid = int(stream.read())
         made = Created(pid, processes.start_time(pid) or 0)
@@ -194,6 +207,8 @@ def create(program: str, state_dir: str, config: Dict[str, Any], identity: str, 
         for name in (record.FILE, record.CONFIG):
             files.remove(os.path.join(state_dir, name))
         raise
+    finally:
+        os.close(opened)
     return made
 
 
