@@ -112,6 +112,7 @@ services:
     networks: {back: {aliases: [database]}}
     healthcheck: {test: test -s /var/lib/db/name, interval: 1s, retries: 120}
     shm_size: 16m
+    post_start: [{command: sh -c "echo $$PLACE > /var/lib/db/place", user: root, environment: [PLACE]}]
   cache:
     image: busybox
     pull_policy: never

@@ -348,6 +348,82 @@ options:
         type: str
         default: none
         choices: [none, restart, stop, kill]
+  post_start:
+    description:
+      - Programs that are run in the container after it has been started, one after another, as those of C(post_start) in Compose files.
+        If one fails, the container is stopped, and the task fails.
+      - Whoever starts it runs them, be it a task, the boot or the command; a start by O(restart_policy) has none. Changed live, for
+        the next start.
+    type: list
+    elements: dict
+    suboptions:
+      command:
+        description:
+          - The program and its arguments.
+        type: list
+        elements: str
+        required: true
+      user:
+        description:
+          - User, and with a colon group, by name or number. By default the container's.
+        type: str
+      working_dir:
+        description:
+          - Working directory. By default the container's.
+        type: str
+        aliases: [workdir]
+      env:
+        description:
+          - Environment variables beside those of the container.
+        type: dict
+      privileged:
+        description:
+          - Whether it has all capabilities.
+        type: bool
+        default: false
+      timeout:
+        description:
+          - How long it may take. Then it is killed, and has failed.
+        type: str
+        default: 60s
+  pre_stop:
+    description:
+      - Programs that are run in the container before it is stopped or replaced, one after another, as those of C(pre_stop) in Compose files.
+        If one fails, the container is not stopped, and the task fails.
+      - With O(state=killed) they are not run, nor where the container ends by itself or by its health check, or is idle. When the host
+        goes down they are, and one that fails keeps nothing from its end. Changed live.
+    type: list
+    elements: dict
+    suboptions:
+      command:
+        description:
+          - The program and its arguments.
+        type: list
+        elements: str
+        required: true
+      user:
+        description:
+          - User, and with a colon group, by name or number. By default the container's.
+        type: str
+      working_dir:
+        description:
+          - Working directory. By default the container's.
+        type: str
+        aliases: [workdir]
+      env:
+        description:
+          - Environment variables beside those of the container.
+        type: dict
+      privileged:
+        description:
+          - Whether it has all capabilities.
+        type: bool
+        default: false
+      timeout:
+        description:
+          - How long it may take. Then it is killed, and has failed.
+        type: str
+        default: 60s
   log_driver:
     description:
       - Where its output goes. V(json-file) and V(k8s-file) are a file in Docker's form or in that of Kubernetes and Podman, which

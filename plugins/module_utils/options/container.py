@@ -14,6 +14,7 @@ from ..engine.container import mount_row, secrets
 from ..engine.plan import LIVE, RECREATE
 from .attachment import ATTACHMENT
 from .health import HEALTH
+from .hooks import HOOKS
 from .limits import LIMITS
 from .ports import PUBLISHED_FORM, host_name, published_port
 from .policy import POLICY
@@ -306,5 +307,5 @@ _CGROUP = (
            form="a path such as /batch, or with systemd the name of a slice such as batch.slice"),
 )
 
-OPTIONS = _HOW + _PROCESS + HEALTH + LIMITS + _CGROUP + _FILES + (SECRETS,) + SECURITY + _NET
+OPTIONS = _HOW + _PROCESS + HEALTH + HOOKS + LIMITS + _CGROUP + _FILES + (SECRETS,) + SECURITY + _NET
 """The table."""

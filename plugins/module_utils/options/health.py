@@ -55,7 +55,12 @@ def _tcp(value: Any) -> str:
     return "%s:%d" % ("[%s]" % host if ":" in host else host, port)
 
 
-def _above_zero(value: Any) -> int:
+def above_zero(value: Any) -> int:
+    """A duration that is one.
+
+    Raises:
+        ValueError: It is not above zero.
+    """
     found = values.duration(value)
     if not found:
         raise ValueError("is not above zero")
@@ -72,11 +77,11 @@ _PARTS = (
     Option("test", type="raw", parse=_test, form=TEST_FORM),
     Option("http", parse=_http, form=HTTP_FORM),
     Option("tcp", parse=_tcp, form="PORT or ADDRESS:PORT"),
-    Option("interval", parse=_above_zero, form="a duration such as 30s"),
-    Option("timeout", parse=_above_zero, form="a duration such as 30s"),
+    Option("interval", parse=above_zero, form="a duration such as 30s"),
+    Option("timeout", parse=above_zero, form="a duration such as 30s"),
     Option("retries", type="int", parse=values.integer(1, 1000000), form="a number from 1 on"),
     Option("start_period", parse=values.duration, form="a duration such as 10s"),
-    Option("start_interval", parse=_above_zero, form="a duration such as 5s"),
+    Option("start_interval", parse=above_zero, form="a duration such as 5s"),
     Option("on_failure", choices=("none", "restart", "stop", "kill"), default="none"),
 )
 HEALTH = (

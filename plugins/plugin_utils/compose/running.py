@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
 from .findings import ComposeError, Wrong
 from .leaves import Located
@@ -37,14 +37,35 @@ def _environment(service: Service) -> None:
             service.findings.wrong(path.place, service.path + ".env_file", str(error) if isinstance(error, ComposeError) else
                                    "%s: %s" % (path, error))
     for key, value in service.said.get("environment", {}).items():
-        if value is None:
-            place = service.at("environment." + key)
-            value = (place.source if place else service.setting.project).variables.get(key)
+        value = _known(service, "environment", key, value)
         if value is not None:
             env[key] = value
         else:
             env.pop(key, None)
     service.put("env", env, "environment")
+
+
+def _known(service: Service, path: str, key: str, value: Optional[str]) -> Optional[str]:
+    """The value of a variable of a program, which may be that of a variable of the project."""
+    if value is not None:
+        return value
+    place = service.at("%s.%s" % (path, key))
+    return (place.source if place else service.setting.project).variables.get(key)
+
+
+def _hooks(service: Service) -> None:
+    """What is run after the start and before the stop."""
+    for part in ("post_start", "pre_stop"):
+        found = []
+        for at, said in enumerate(service.said.get(part, ())):
+            path = "%s[%d]" % (part, at)
+            if not said.get("command"):
+                service.wrong(path, "has no command")
+                continue
+            env = {key: _known(service, path + ".environment", key, value) for key, value in said.get("environment", {}).items()}
+            row = {key: said[key] for key in ("command", "user", "privileged", "working_dir") if key in said}
+            found.append(dict(row, env={key: value for key, value in env.items() if value is not None}) if env else row)
+        service.put(part, found, part)
 
 
 def _labels(service: Service) -> None:
@@ -258,6 +279,6 @@ def _replicas(service: Service) -> None:
 
 
 STEPS: Tuple[Callable[[Service], None], ...] = (
-    _environment, _labels, _image, _restart, _health, _log, _memory, _block_devices, _devices, _ulimits, _security, _hostname,
+    _environment, _hooks, _labels, _image, _restart, _health, _log, _memory, _block_devices, _devices, _ulimits, _security, _hostname,
     _update, _replicas)
 """What is done to a service, in order."""

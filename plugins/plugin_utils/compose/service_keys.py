@@ -192,8 +192,11 @@ SERVICE = (
     Row("services.*.ports[].protocol", one_of("tcp", "udp", "sctp"), becomes="`published_ports`"),
     Row("services.*.ports[].published", shorts.PUBLISHED, becomes="`published_ports`"),
     Row("services.*.ports[].target", shorts.TARGET, becomes="`published_ports`"),
-    Row("services.*.post_start", ANY, unsupported="containers have no hooks yet; a task can run `container_exec`"),
-    Row("services.*.pre_stop", ANY, unsupported="containers have no hooks yet; a task can run `container_exec`"),
+    *(Row("services.*.%s%s" % (part, key), kind, becomes="`%s`" % part + more)
+      for part in ("post_start", "pre_stop")
+      for key, kind, more in (("", Listed("a list"), ""), ("[].command", COMMAND, ""), ("[].user", TEXT, ""), ("[].privileged", BOOL, ""),
+                              ("[].working_dir", TEXT, ""),
+                              ("[].environment", Pairs(lone=True), "; those without a value from `environment` of the task"))),
     Row("services.*.privileged", BOOL, sets="privileged"),
     Row("services.*.profiles", TEXTS, becomes="whether the service is there, by `profiles` of the task"),
     Row("services.*.provider", ANY, unsupported="runs a program of the controller in the place of a container"),

@@ -80,8 +80,8 @@ def test_a_shop(machine: Host, tmp_path: Path) -> None:
             "/bin/sh", "-c", "echo $GREETING $WORKERS $DEBUG $TOKEN $GREETED; id -u; wget -qO- http://proxy/"])["stdout"]
         assert inside == "hello from Aachen 4 false t0ken Aachen\n1000\n<h1>shop</h1>"
         database = machine.module("container_exec", name="shop-db-1", argv=[
-            "/bin/sh", "-c", "cat /run/secrets/password; echo; stat -c %a /run/secrets/password; cat /var/lib/db/name"])["stdout"]
-        assert database == "very-secret-word\n400\nshop"
+            "/bin/sh", "-c", "cd /run/secrets; cat password; echo; stat -c %a password; cat /var/lib/db/name /var/lib/db/place"])["stdout"]
+        assert database == "very-secret-word\n400\nshop\nAachen"
         again = task(**said)
         assert not again["changed"], again
 

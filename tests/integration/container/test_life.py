@@ -105,6 +105,37 @@ def test_a_standard_input_stays_open_where_it_is_asked_for(run: Any, machine: Ho
     assert config["annotations"] == {"org.example.kind": "reader"}
 
 
+def script(text: str, **said: Any) -> Dict[str, Any]:
+    """A hook that runs a shell script."""
+    return {"command": ["/bin/sh", "-c", text], **said}
+
+
+def test_hooks_are_run_after_the_start_and_before_the_stop(run: Any, machine: Host) -> None:
+    machine.shell("mkdir -p -m 1777 /run/notes && : > /run/notes/log && chmod 666 /run/notes/log")
+    said = script("echo $(id -u) $PWD $WORD $(hostname) >> /notes/log", user="web", working_dir="/tmp", env={"WORD": "said"})
+    able = script("grep CapEff /proc/self/status >> /notes/log", privileged=True)
+    options: Dict[str, Any] = {"mounts": [{"source": "/run/notes", "target": "/notes"}], "post_start": [said, able],
+                               "pre_stop": [script("kill -0 1 && echo stops >> /notes/log")]}
+    notes = lambda: machine.shell("cat /run/notes/log").splitlines()
+    run("one", **options)
+    assert notes()[0] == "1000 /tmp said one" and int(notes()[1].split()[1], 16) >> 21 & 1  # CAP_SYS_ADMIN
+    assert not run("one", **options)["changed"] and len(notes()) == 2
+    run("one", state="restarted", **options)
+    assert [line.split()[0] for line in notes()] == ["1000", "CapEff:", "stops", "1000", "CapEff:"]
+
+    options["pre_stop"] = [script("echo not yet; exit 3")]
+    assert run("one", **options)["actions"][0]["disruption"] == "live"
+    refused = run("one", state="stopped", fail=True)
+    assert "pre_stop[0] of the container 'one' has failed: it ended with exit code 3: not yet" in refused["msg"]
+    assert run("one", state="killed")["container"]["status"] == "exited"
+    for hook, told in ((script("exit 4"), "exit code 4"), (script("sleep 100", timeout="200ms"), "it took longer than 0.2 s"),
+                       ({"command": ["/no/such"]}, "/no/such"), (script("true", user="nobody-there"), "nobody-there")):
+        failed = run("one", **dict(options, post_start=[script("true"), hook]), fail=True)
+        assert "post_start[1] of the container 'one' has failed: " in failed["msg"] and told in failed["msg"]
+        found = machine.module("container_info", name="one")["containers"][0]
+        assert found["status"] == "exited" and told in found["error"]
+
+
 def test_a_stopped_container_is_not_restarted(run: Any) -> None:
     run("one", restart_policy="always")
     run("one", state="stopped")

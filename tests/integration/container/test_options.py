@@ -37,6 +37,8 @@ VALUES: Dict[str, Tuple[Dict[str, Any], Any, Any]] = {
     "sdnotify": ({}, "conmon", "ignore"),
     "idle_timeout": ({"activation": "socket", "published_ports": ["18079:80"]}, "5m", "10m"),
     "healthcheck": ({}, {"test": "true", "interval": "1h"}, {"test": "true", "interval": "2h"}),
+    "post_start": ({}, [{"command": ["true"]}], [{"command": ["true"], "user": "web"}]),
+    "pre_stop": ({}, [{"command": ["true"]}], [{"command": ["true"], "timeout": "5s"}]),
     "log_driver": ({}, "json-file", "k8s-file"),
     "log_options": ({"log_driver": "syslog"}, {"tag": "one"}, {"tag": "two", "facility": "local3"}),
     "log_max_size": ({}, "1M", "2M"),

@@ -67,7 +67,7 @@ def main(instance: Instance) -> int:
 
 def _load_what_monitors_need() -> None:
     """Import now, once, what would be imported in each monitor when it first needs it."""
-    from . import lifecycle, log_services, probe  # noqa: F401  # pylint: disable=import-outside-toplevel,unused-import
+    from . import lifecycle, log_services, probe, programs  # noqa: F401  # pylint: disable=import-outside-toplevel,unused-import
     from ..runtime import exec as added  # noqa: F401  # pylint: disable=import-outside-toplevel,unused-import
     files.encode_json({})
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
+import sys
 import time
 from contextlib import ExitStack
 from typing import Any, List, Mapping, Optional
@@ -31,7 +33,7 @@ ETC = {"hosts": "/etc/hosts", "hostname": "/etc/hostname", "resolv.conf": "/etc/
 
 
 def start(instance: Instance, record: records.Record, published: bool = True) -> socket.socket:
-    """Start a container that does not run; what is done is undone where it fails.
+    """Start a container that does not run, with its hooks; what is done is undone where it fails.
 
     Args:
         published: Whether its ports lead to it from the beginning.
@@ -47,6 +49,7 @@ def start(instance: Instance, record: records.Record, published: bool = True) ->
         link = client.ask(instance, {"do": "start", "name": record.name})
         try:
             client.answer(link)
+            _post_start(instance, record)
         except BaseException:
             link.close()
             raise
@@ -56,6 +59,30 @@ def start(instance: Instance, record: records.Record, published: bool = True) ->
             records.write_status(instance, record.name, records.read_status(instance, record.name)._replace(error=error.what))
         raise
     return link
+
+
+def _post_start(instance: Instance, record: records.Record) -> None:
+    """Run what is to be run after the start; without it the container does not stay."""
+    if not record.options.get("post_start"):
+        return
+    from . import hooks  # pylint: disable=import-outside-toplevel
+    try:
+        hooks.run(instance, record, hooks.POST_START)
+    except BaseException as error:
+        stop(instance, record.name, signal.SIGKILL, 0.0)
+        records.write_status(instance, record.name, records.read_status(instance, record.name)._replace(error=str(error)))
+        raise
+
+
+def pre_stop(instance: Instance, record: records.Record) -> None:
+    """Run what is to be run before a container is stopped on request.
+
+    Raises:
+        EngineError: It has failed, and the container is to go on.
+    """
+    if record.options.get("pre_stop"):
+        from . import hooks  # pylint: disable=import-outside-toplevel
+        hooks.run(instance, record, hooks.PRE_STOP)
 
 
 def prepare(instance: Instance, record: records.Record, published: bool = True) -> None:
@@ -269,7 +296,7 @@ def end(instance: Instance, name: str, reason: str = "") -> bool:
     """Stop a container as its options say, unless it does not run; whether it had to be.
 
     Args:
-        reason: As of C(stop).
+        reason: As of C(stop); with one, hooks that fail keep nothing from its end.
     """
     with locks.held(instance, "container", records.called(name)):
         live, record = records.read_live(instance, name), records.read(instance, name)
@@ -278,5 +305,11 @@ def end(instance: Instance, name: str, reason: str = "") -> bool:
             activation.disarm(instance, name)
         if record is None or not sleeps and not any(each is not None and processes.alive(each) for each in live):
             return False
+        try:
+            pre_stop(instance, record)
+        except EngineError as error:
+            if not reason:
+                raise
+            sys.stderr.write("coracle: %s\n" % error)  # a host that goes down waits for nobody
         stop(instance, name, int(record.options["stop_signal"]), record.options["stop_timeout"] / 1000000, reason)
         return True

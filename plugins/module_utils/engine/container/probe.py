@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import re
-import select
 import signal
 import socket
 import time
@@ -66,7 +65,7 @@ def _look(instance: Instance, name: str, check: Mapping[str, Any], forgiving: bo
         return PAUSED
     try:
         if check["test"]:
-            code, output = _program(instance, records.run_folder(instance, name, "runtime"), check["test"], deadline)
+            code, output = _program(instance, name, check["test"], deadline)
         else:
             namespaces.setns(pidfd, namespaces.NEWNET)
             code, output = _page(check["http"], deadline) if check["http"] else _port(check["tcp"], deadline)
@@ -82,57 +81,13 @@ def _look(instance: Instance, name: str, check: Mapping[str, Any], forgiving: bo
     return FIRST + health.STATUSES.index(found.status)
 
 
-def _program(instance: Instance, state_dir: str, test: List[str], deadline: float) -> Tuple[int, bytes]:
+def _program(instance: Instance, name: str, test: List[str], deadline: float) -> Tuple[int, bytes]:
     """Run a program in the container; its exit code and the beginning of what it wrote."""
     from ..runtime import exec as added  # pylint: disable=import-outside-toplevel
+    from . import programs  # pylint: disable=import-outside-toplevel
     args = ["/bin/sh", "-c", test[1]] if test[0] == "CMD-SHELL" else test[1:]
-    reading, writing = os.pipe2(os.O_CLOEXEC)
-    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-    started = added.run(state_dir, added.process_like_init(state_dir, args), null, writing, writing,
-                        filters=instance.run("filters"))
-    os.close(writing)
-    os.set_blocking(reading, False)
-    output = bytearray()
-    try:
-        while not _wait((reading, started.pidfd), deadline) & {started.pidfd}:
-            if not _read(reading, output):
-                _wait((started.pidfd,), deadline)
-                break
-        _read(reading, output)
-    except BaseException:
-        os.killpg(started.pid, signal.SIGKILL)  # it is the first of its session, and so of its group
-        os.waitpid(started.pid, 0)
-        raise
-    _pid, status = os.waitpid(started.pid, 0)
-    code = os.waitstatus_to_exitcode(status)
-    return (code if code >= 0 else 128 - code), bytes(output)
-
-
-def _read(handle: int, output: bytearray) -> bool:
-    """Take what is there, keep the beginning; whether there may be more later."""
-    while True:
-        try:
-            part = os.read(handle, 65536)
-        except BlockingIOError:
-            return True
-        if not part:
-            return False
-        output += part[:health.MOST_OUTPUT - len(output)]
-
-
-def _wait(handles: Tuple[int, ...], deadline: float) -> "set[int]":
-    """Those of the descriptors that are ready.
-
-    Raises:
-        TimeoutError: None is at the deadline.
-    """
-    poller = select.poll()
-    for handle in handles:
-        poller.register(handle, select.POLLIN)
-    ready = {handle for handle, _events in poller.poll(max(0, int((deadline - time.monotonic()) * 1000) + 1))}
-    if not ready:
-        raise TimeoutError
-    return ready
+    wanted = added.process_like_init(records.run_folder(instance, name, "runtime"), args)
+    return programs.run(instance, name, wanted, deadline, health.MOST_OUTPUT)
 
 
 def _port(address: str, deadline: float) -> Tuple[int, bytes]:

@@ -24,6 +24,7 @@ def bring(instance: Instance, name: str) -> None:
     if not changed:
         return
     if any(how == secret_files.RESTART for _source, how in changed):
+        lifecycle.pre_stop(instance, record)
         lifecycle.stop(instance, name, record.options["stop_signal"], record.options["stop_timeout"] / 1000000)
         lifecycle.start(instance, record).close()
     else:

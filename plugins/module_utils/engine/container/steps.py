@@ -135,6 +135,11 @@ def _wait(work: Work, link: socket.socket) -> None:
 
 
 def _stop(work: Work, _change: Change) -> None:
+    lifecycle.pre_stop(work.instance, work.known())
+    _end(work)
+
+
+def _end(work: Work) -> None:
     options = work.known().options
     activation.disarm(work.instance, work.name)
     lifecycle.stop(work.instance, work.name, options["stop_signal"], options["stop_timeout"] / 1000000)
@@ -196,7 +201,7 @@ def _judge(work: Work, _change: Change) -> None:
     try:
         waiting.await_health(work.instance, work.name, work.desired.patience, locked=True)
     except EngineError as error:
-        _stop(work, _change)
+        _end(work)
         swap.keep_failed(work.instance, work.name)
         raise swap.refused(work.instance, work.name, error, "the old one runs again")
 

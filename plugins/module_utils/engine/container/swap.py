@@ -66,6 +66,7 @@ def retire(instance: Instance, old: records.Record, seconds: float) -> None:
         # Twice: one that was translated before the ports moved may arrive after the first look.
         quiet = 0 if _connections(instance, old.name) else quiet + 1
         time.sleep(_REST)
+    lifecycle.pre_stop(instance, old)
     _stop(instance, old)
     records.remove(instance, old.name)
 

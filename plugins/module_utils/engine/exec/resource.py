@@ -8,13 +8,11 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
-from ..container import inside, records, security, status
+from ..container import inside, programs, records, status
 from ..errors import Conflict, InvalidValue
 from ..instance import Instance
 from ..kernel import paths
 from ..plan import Change, Difference, Plan
-from ..runtime import exec as added
-from ..runtime import users
 
 
 class Desired(NamedTuple):
@@ -71,31 +69,8 @@ def resolve(instance: Instance, params: Mapping[str, Any]) -> Desired:
                        "Unpause it first with 'state: started' of container_run" if now == status.PAUSED
                        else "Start it first with container_run", option="container")
     root = inside.root_of(live.init)
-    return Desired(name, record, root, _process(instance, name, record, root, params), params)
-
-
-def _process(instance: Instance, name: str, record: records.Record, root: paths.Root, params: Mapping[str, Any]) -> Dict[str, Any]:
-    """The container's own process with what is asked for in its place."""
-    state_dir = records.run_folder(instance, name, "runtime")
-    env = dict(params["env"] or {})
-    changes: Dict[str, Any] = {"terminal": params["tty"]}
-    if params["tty"] and "TERM" not in env and "TERM" not in (record.options.get("env") or {}):
-        env["TERM"] = "xterm"
-    if params["chdir"]:
-        changes["cwd"] = params["chdir"]
-    process = added.process_like_init(state_dir, params["argv"] or params["command"], **changes)
-    process.pop("consoleSize", None)
-    if params["user"]:
-        user = users.resolve(root, params["user"])
-        process["user"] = {"uid": user.uid, "gid": user.gid, "additionalGids": sorted({user.gid, *user.groups})}
-        if "HOME" not in (record.options.get("env") or {}):
-            env.setdefault("HOME", user.home)
-    sets = dict(process.get("capabilities") or {})
-    bounding = security.capabilities({"privileged": True}) if params["privileged"] else list(sets.get("bounding") or ())
-    effective = bounding if process["user"]["uid"] == 0 else []
-    process["capabilities"] = dict(sets, bounding=bounding, effective=effective, permitted=effective)
-    process["env"] += ["%s=%s" % pair for pair in sorted(env.items())]
-    return process
+    said = dict(params, cwd=params["chdir"])
+    return Desired(name, record, root, programs.process(instance, record, root, params["argv"] or params["command"], said), params)
 
 
 def observe(_instance: Instance, desired: Desired) -> Observed:
