@@ -511,6 +511,14 @@ options:
         description:
           - Of a tmpfs, octal, in quotes. By default V('1777').
         type: str
+      uid:
+        description:
+          - User that a tmpfs belongs to, by number. By default 0.
+        type: int
+      gid:
+        description:
+          - Group that a tmpfs belongs to, by number. By default 0.
+        type: int
       no_copy:
         description:
           - A volume into which nothing was ever put takes what the image has at the target, with owner and mode; with V(true) it stays

@@ -116,8 +116,8 @@ def check_mount(row: Dict[str, Any]) -> Dict[str, Any]:
         raise ValueError("has no_copy, which only a volume has")
     if row.get("create_host_path") and kind != "bind":
         raise ValueError("has create_host_path, which only a bind mount has")
-    if kind != "tmpfs" and (row.get("size") is not None or row.get("mode") is not None):
-        raise ValueError("has a size or mode, which only a tmpfs has")
+    if kind != "tmpfs" and any(row.get(key) is not None for key in ("size", "mode", "uid", "gid")):
+        raise ValueError("has a size, mode, uid or gid, which only a tmpfs has")
     return row
 
 
@@ -207,6 +207,8 @@ _MOUNT = (
     Option("propagation", choices=("private", "rprivate", "slave", "rslave", "shared", "rshared")),
     Option("size", parse=values.size, form="a size such as 64M"),
     Option("mode", parse=values.octal, form="an octal mode such as '1777', in quotes"),
+    Option("uid", type="int", parse=values.integer(0, values.LAST_ID), form="a user id"),
+    Option("gid", type="int", parse=values.integer(0, values.LAST_ID), form="a group id"),
     Option("no_copy", type="bool", default=False),
     Option("create_host_path", type="bool", default=False),
 )
@@ -272,7 +274,7 @@ _PROCESS = (
 )
 _FILES = (
     Option("mounts", type="list", elements="dict", options=_MOUNT, parse=_mounts,
-           form="for each mount a target, a source unless it is a tmpfs, and size and mode only for a tmpfs",
+           form="for each mount a target, a source unless it is a tmpfs, and size, mode, uid and gid only for a tmpfs",
            disruption=RECREATE, read_from=RECORD),
     Option("volumes", aliases=("volume",), type="list", elements="str", parse=_volume, compare=NOT_COMPARED,
            form="SOURCE:TARGET[:OPTIONS] with an absolute path or a volume's name as the source, or TARGET alone"),

@@ -75,6 +75,7 @@ BUILD = (
     Option("tags", type="list", elements="str", parse=references.normal, form=references.FORM),
     Option("shm_size", type="raw"),
     Option("extra_hosts", type="dict"),
+    Option("secrets", type="list", elements="dict", options=(Option("source", required=True), Option("target"))),
 )
 """How a service's image is made on the host."""
 _MOUNTED = (
@@ -173,7 +174,15 @@ def _plain(stack: str, services: Mapping[str, Any], value: Any, path: str, fault
                 faults.append("%s.%s: there is no service '%s'" % (path, said, other))
             rows = services.get(other)
             value[said] = "container:" + container_name(stack, other, rows.get("container_name") if isinstance(rows, Mapping) else None, 1)
-    for part, key in (("networks", "name"), ("secrets", "source"), ("configs", "source")):
+    _written_out(value, ("networks", "name"), ("secrets", "source"), ("configs", "source"))
+    if isinstance(value.get("build"), Mapping):
+        value["build"] = _written_out(dict(value["build"]), ("secrets", "source"))
+    return value
+
+
+def _written_out(value: Dict[str, Any], *parts: Tuple[str, str]) -> Dict[str, Any]:
+    """A mapping whose lists have a mapping in the place of each name."""
+    for part, key in parts:
         if isinstance(value.get(part), list):
             value[part] = [{key: each} if isinstance(each, str) else each for each in value[part]]
     return value

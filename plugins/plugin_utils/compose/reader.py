@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.coracle.containers.plugins.module_utils.options import container
@@ -17,6 +18,7 @@ from .services import Service, Setting
 from .table import ROOT
 
 STEPS = (*running.STEPS, *wiring.STEPS, *storage.STEPS)
+_NAME = re.compile(r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*\Z")
 _MOUNT_OPTIONS = tuple(each.name for row in container.OPTIONS if row.name == "mounts" for each in row.options or ())
 
 
@@ -52,6 +54,9 @@ def read(request: Request, profiles: Optional[Sequence[str]] = None, unsupported
         value = read_node(_service(), node, "services." + name, findings)
         said["services"][name] = value if value is not ABSENT else {}
     _faults_of_disabled(off, findings)
+    _host_networks(said, findings)
+    if not _NAME.match(project.name):
+        findings.wrong(findings.at("name"), "name", "'%s' is no name of letters, digits, '_', '.' and '-'" % project.name)
     setting = Setting(project, folder or project.directory, said["services"], findings, _MOUNT_OPTIONS)
     found: Dict[str, Any] = {"name": project.name, "services": {}}
     for name in sorted(said["services"]):
@@ -132,6 +137,20 @@ def _faults_of_disabled(off: Mapping[str, Node], findings: Findings) -> None:
         findings.take_wrong(lambda aside, name=name, node=node: read_node(_service(), node, "services." + name, aside))
 
 
+def _host_networks(said: Mapping[str, Dict[str, Any]], findings: Findings) -> None:
+    """What is an external network called host or none to the specification is a mode of the container's network to us."""
+    modes = {key: name for key, row in said["networks"].items() for external, name in [shared.outside(row or {})]
+             if external and name in ("host", "none")}
+    for name, service in said["services"].items():
+        keys = [key for key in service.get("networks") or () if key in modes]
+        if keys and len(service["networks"]) > 1:
+            path = "services.%s.networks" % name
+            findings.wrong(findings.at(path), path, "has '%s', which is '%s', beside other networks" % (keys[0], modes[keys[0]]))
+        elif keys:
+            service["network_mode"] = modes[keys[0]]
+            del service["networks"]
+
+
 def _shared(setting: Setting, said: Mapping[str, Dict[str, Any]], services: Mapping[str, Dict[str, Any]]) -> Dict[str, Any]:
     """The networks, volumes, secrets and configs that a service uses."""
     used: Dict[str, Dict[str, bool]] = {part: {} for part in PARTS}
@@ -142,8 +161,9 @@ def _shared(setting: Setting, said: Mapping[str, Dict[str, Any]], services: Mapp
             if entry["type"] == "volume":
                 used["volumes"][entry["source"]] = True
         for part in ("secrets", "configs"):
-            for entry in row.get(part, ()):
-                used[part][entry["source"]] = True
+            for entry in (*row.get(part, ()), *(row.get("build", {}).get(part, ()))):
+                if "source" in entry:
+                    used[part][entry["source"]] = True
     found: Dict[str, Any] = {}
     for part, make in (("networks", shared.a_network), ("volumes", shared.a_volume), ("secrets", shared.a_content),
                        ("configs", shared.a_content)):

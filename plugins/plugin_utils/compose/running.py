@@ -10,7 +10,7 @@ import os
 import re
 from typing import Any, Callable, Dict, Optional, Tuple
 
-from .findings import ComposeError, Wrong
+from .findings import ComposeError, Unsupported, Wrong
 from .leaves import Located
 from .project import env_file, read_text
 from .services import Service
@@ -71,6 +71,9 @@ def _hooks(service: Service) -> None:
 def _labels(service: Service) -> None:
     """C(label_file), and C(labels) over it."""
     labels: Dict[str, str] = {}
+    for key in service.said.get("labels", {}):
+        if key.startswith("com.docker.compose."):
+            service.wrong("labels." + key, "begins like those that a container gets by itself")
     for path in service.said.get("label_file", ()):
         try:
             found = env_file(service.setting.project.read, path, path.place.source.variables)
@@ -97,9 +100,16 @@ def _image(service: Service) -> None:
                                             for key, text in build["additional_contexts"].items()}
     except Wrong as error:
         service.wrong("build.context", str(error))
+    except Unsupported as error:
+        service.unsupported("build.additional_contexts", str(error))
+        del build["additional_contexts"]
     if "args" in build:
         known = {key: service.setting.project.variables.get(key) if value is None else value for key, value in build["args"].items()}
         build["args"] = {key: value for key, value in known.items() if value is not None}
+    if "secrets" in build:
+        for at, row in enumerate(build["secrets"]):
+            if not row.get("source"):
+                service.wrong("build.secrets[%d]" % at, "has no source")
     if build.get("dockerfile") and build.get("dockerfile_inline"):
         service.wrong("build.dockerfile_inline", "says again what 'dockerfile' says")
     service.put("build", {key: value for key, value in sorted(build.items()) if value not in (None, {}, [])}, "build")
@@ -108,8 +118,10 @@ def _image(service: Service) -> None:
 
 
 def _context(service: Service, text: Located) -> str:
-    if re.match(r"^([a-z][a-z0-9+-]*://|git@|service:|target:|github\.com/)", text):
+    if re.match(r"^([a-z][a-z0-9+-]*://|git@|target:|github\.com/)", text):
         return str(text)
+    if text.startswith("service:"):
+        raise Unsupported("'%s' is an image that is to be built first; build it in a task before" % text)
     return service.setting.on_host(text)
 
 
@@ -171,6 +183,13 @@ def _log(service: Service) -> None:
         service.unsupported("logging.options.tag", "is a template; write a plain tag")
         del more["tag"]
     service.put("log_options", more, "logging.options")
+
+
+def _cgroup(service: Service) -> None:
+    """A group that is no slice of systemd is below the root of the hierarchies, as Docker has it."""
+    parent = service.found.get("cgroup_parent")
+    if parent and not parent.startswith("/") and not parent.endswith(".slice"):
+        service.put("cgroup_parent", "/" + parent, "cgroup_parent")
 
 
 def _memory(service: Service) -> None:
@@ -279,6 +298,6 @@ def _replicas(service: Service) -> None:
 
 
 STEPS: Tuple[Callable[[Service], None], ...] = (
-    _environment, _hooks, _labels, _image, _restart, _health, _log, _memory, _block_devices, _devices, _ulimits, _security, _hostname,
-    _update, _replicas)
+    _environment, _hooks, _labels, _image, _restart, _health, _log, _cgroup, _memory, _block_devices, _devices, _ulimits, _security,
+    _hostname, _update, _replicas)
 """What is done to a service, in order."""

@@ -11,6 +11,8 @@ from .leaves import ANY, BOOL, DURATION, LOCATED, NUMBER, PATH, SIZE, TEXT, WORD
 
 _WINDOWS = "is of Windows"
 _ORCHESTRATOR = "chooses among the hosts of a cluster; choose the hosts in the inventory"
+_GPU = "is done by a vendor's program: say `runtime: nvidia-container-runtime`, and NVIDIA_VISIBLE_DEVICES in `environment`; or name the " \
+    "device files in `devices`"
 _MOUNT = "`mounts`"
 _BUILD = "`build`"
 _UPDATE = "how replicas are replaced"
@@ -45,7 +47,11 @@ SERVICE = (
     Row("services.*.build.provenance", WORD, unsupported="is of BuildKit"),
     Row("services.*.build.pull", BOOL, becomes=_BUILD),
     Row("services.*.build.sbom", WORD, unsupported="is of BuildKit"),
-    Row("services.*.build.secrets", ANY, unsupported="the build has no secrets yet"),
+    Row("services.*.build.secrets", Listed("a list", short=shorts.short_mount, key=shorts.mount_key), becomes=_BUILD),
+    Row("services.*.build.secrets[].source", TEXT, becomes="a key of `secrets`"),
+    Row("services.*.build.secrets[].target", TEXT, becomes="its `id` in the Dockerfile, by default the source"),
+    *(Row("services.*.build.secrets[].%s" % key, WORD, unsupported="is what the Dockerfile says, with `RUN --mount`")
+      for key in ("uid", "gid", "mode")),
     Row("services.*.build.shm_size", SIZE, becomes=_BUILD),
     Row("services.*.build.ssh", PAIRS, unsupported="the controller's SSH agent is not known on the managed host"),
     Row("services.*.build.tags", TEXTS, becomes=_BUILD),
@@ -98,8 +104,7 @@ SERVICE = (
     Row("services.*.deploy.resources.reservations", Mapping(), becomes="limits"),
     Row("services.*.deploy.resources.reservations.cpus", NUMBER, unsupported="is room that a cluster's scheduler looks for; "
         "`cpu_shares` says who comes first on a host"),
-    Row("services.*.deploy.resources.reservations.devices", ANY,
-        unsupported="needs the hooks of a vendor; name the device files in `devices`"),
+    Row("services.*.deploy.resources.reservations.devices", ANY, unsupported=_GPU),
     Row("services.*.deploy.resources.reservations.generic_resources", ANY, unsupported=_ORCHESTRATOR),
     Row("services.*.deploy.resources.reservations.memory", shorts.MEMORY_TEXT, sets="memory_low"),
     Row("services.*.deploy.restart_policy", Mapping(), becomes="`restart_policy`, before `restart`"),
@@ -137,7 +142,7 @@ SERVICE = (
     Row("services.*.extends", ANY, becomes="the other service's keys, before all else"),
     Row("services.*.external_links", TEXTS, unsupported="names a container of another project; declare its network as external"),
     Row("services.*.extra_hosts", shorts.Hosts(), sets="etc_hosts"),
-    Row("services.*.gpus", ANY, unsupported="needs the hooks of a vendor; name the device files in `devices`"),
+    Row("services.*.gpus", ANY, unsupported=_GPU),
     Row("services.*.group_add", WORDS, sets="groups"),
     Row("services.*.healthcheck", Mapping(), becomes="`healthcheck`"),
     Row("services.*.healthcheck.disable", BOOL, becomes="`healthcheck.test` of `NONE`"),

@@ -99,6 +99,8 @@ class Service:
                 if value is None:
                     break
             else:
+                if value == "":  # of a variable that is not set: as if the key were not there
+                    continue
                 path = ".".join(keys)
                 if name in self.found and self.found[name] != value:
                     self.wrong(path, "contradicts %s, which says %s (%s)" % (self._from[name], self.found[name], self.at(self._from[name])))

@@ -20,6 +20,12 @@ _SETS = {part: tuple((row.path.split(".")[2], row.sets) for row in OTHERS if row
          for part in ("networks", "volumes")}
 
 
+def outside(said: Mapping[str, Any]) -> Tuple[bool, Optional[str]]:
+    """Whether somebody else makes it, and what it says that it is called on the host."""
+    external = said.get("external") or {}
+    return bool(external.get("external", bool(external))), said.get("name") or external.get("name")
+
+
 class Shared:
     """One of them on its way."""
 
@@ -28,10 +34,7 @@ class Shared:
         self.said = said
         self.project = project
         self.findings = findings
-        external = said.get("external")
-        external = external if isinstance(external, dict) else {}
-        self.external = bool(external.get("external", bool(external)))
-        name = said.get("name") or external.get("name")
+        self.external, name = outside(said)
         self.found: Dict[str, Any] = {"external": self.external, "name": name or (key if self.external else "%s_%s" % (project.name, key))}
         if self.external:
             for each in sorted(set(said) - {"external", "name"}):
@@ -97,6 +100,8 @@ def a_volume(shared: Shared) -> Dict[str, Any]:
     """A volume as C(container_volume) has it."""
     shared.simple("volumes")
     driver = shared.said.get("driver")
+    if driver == "default":
+        return shared.found
     if driver and driver not in _VOLUME_DRIVERS:
         shared.unsupported("driver", "'%s' is none of %s" % (driver, ", ".join(_VOLUME_DRIVERS)))
     elif driver and driver != "local":

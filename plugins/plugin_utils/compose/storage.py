@@ -126,6 +126,8 @@ def _tmpfs(text: str) -> Dict[str, Any]:
             entry["size"] = value
         elif key == "mode":
             entry["mode"] = "%04o" % int(value, 8)
+        elif key in ("uid", "gid") and value.isdecimal():
+            entry[key] = int(value)
         elif key == "ro":
             entry["read_only"] = True
         elif key in _TMPFS_OPTIONS:
@@ -155,7 +157,7 @@ def missing(setting: Setting, name: str, declared: Mapping[str, Mapping[str, Any
     said = setting.services[name]
     found = []
     for part, names in (("volumes", volumes_of(said)), ("networks", list(said.get("networks") or ())),
-                        ("secrets", [row.get("source") for row in said.get("secrets", ())]),
+                        ("secrets", [row.get("source") for row in (*said.get("secrets", ()), *said.get("build", {}).get("secrets", ()))]),
                         ("configs", [row.get("source") for row in said.get("configs", ())])):
         for key in names:
             if key and key not in declared[part] and not (part == "networks" and key == "default"):

@@ -78,13 +78,13 @@ def test_a_read_only_root_refuses_writes_but_not_those_to_mounts(run: Any) -> No
 def test_mounts_of_each_kind(run: Any, machine: Host) -> None:
     machine.shell("mkdir -p /run/shared && echo from-host > /run/shared/file")
     text = run.output("one", "cat /in/file; echo back > /in/new; echo kept > /vol/file; df -h /mem | tail -1; "
-                             "stat -c %a /mem; touch /ro/x 2>&1",
+                             "stat -c %a:%u:%g /mem; touch /ro/x 2>&1",
                       mounts=[{"source": "/run/shared", "target": "/in"},
                               {"source": "/run/shared", "target": "/ro", "read_only": True},
                               {"type": "volume", "source": "things", "target": "/vol"},
-                              {"type": "tmpfs", "target": "/mem", "size": "2M", "mode": "0750"}])
+                              {"type": "tmpfs", "target": "/mem", "size": "2M", "mode": "0750", "uid": 7, "gid": 8}])
     lines = text.splitlines()
-    assert lines[0] == "from-host" and "2.0M" in lines[1] and lines[2] == "750" and "Read-only file system" in lines[3]
+    assert lines[0] == "from-host" and "2.0M" in lines[1] and lines[2] == "750:7:8" and "Read-only file system" in lines[3]
     assert machine.shell("cat /run/shared/new") == "back\n"
     assert run.output("two", "cat /vol/file", volumes=["things:/vol:ro"]) == "kept\n"
 

@@ -29,6 +29,10 @@ def test_going_back_brings_the_image_that_a_tag_has_left(stack: Stacks) -> None:
         found = []
         for version in ("1", "2"):
             registry.put("app", "1", Image([layer], packed=True, config={"Env": ["PATH=/bin", "VERSION=" + version]}))
+            foreseen = stack("tags", app, state="pulled", check_mode=True)
+            fetched = stack("tags", app, state="pulled")
+            assert fetched["plan"] == foreseen["plan"] and [each["kind"] for each in fetched["operations"]] == ["image"]
+            assert not stack("tags", app, state="pulled")["changed"] and len(stack.names_running()) == len(found)
             found.append(image_of(stack("tags", app), "app"))
     finally:
         registry.close()
@@ -43,16 +47,22 @@ def test_going_back_brings_the_image_that_a_tag_has_left(stack: Stacks) -> None:
 @pytest.mark.skipif(not shutil.which("buildah"), reason="this machine has no buildah")
 def test_an_image_is_built_where_there_is_none(stack: Stacks) -> None:
     stack.host.shell("mkdir -p /run/context && cp /bin/busybox /run/context/sh && echo page > /run/context/page")
-    lines = ["FROM scratch", "ARG WORD=x", "COPY sh /bin/sh", "COPY sh /bin/sleep", "COPY page /page", "ENV WORD=$WORD PATH=/bin",
-             "STOPSIGNAL KILL"]
-    build = {"context": "/run/context", "dockerfile_inline": "\n".join(lines), "args": {"WORD": "built"}, "tags": ["localhost/other:2"]}
-    web = {"web": {"build": build, "command": ["/bin/sh", "-c", "read line </page; echo $WORD $line; exec sleep 1000"]}}
-    made = stack("made", web)
+    lines = ["FROM scratch", "ARG WORD=x", "COPY sh /bin/sh", "COPY sh /bin/sleep", "COPY sh /bin/cat",
+             "COPY page /page", "ENV WORD=$WORD PATH=/bin",
+             "RUN --mount=type=secret,id=word,uid=0 cat /run/secrets/word > /told", "STOPSIGNAL KILL"]
+    build = {"context": "/run/context", "dockerfile_inline": "\n".join(lines), "args": {"WORD": "built"}, "tags": ["localhost/other:2"],
+             "secrets": [{"source": "said", "target": "word"}]}
+    web = {"web": {"build": build, "command": ["/bin/sh", "-c", "read line </page; echo $WORD $line; cat /told; exec sleep 1000"]}}
+    parts: Dict[str, Any] = {"secrets": {"said": {"content": "in-confidence"}}}
+    assert "web.build.secrets[0]: there is no 'said' in definition.secrets" in stack("made", web, fail=True)["msg"]
+    made = stack("made", web, **parts)
     assert [each["actions"] for each in made["operations"] if each["kind"] == "image"] == [["build"]]
-    assert "built page" in stack.host.shell("cat /var/lib/coracle/containers/made-web-1/container.log")
-    assert not stack("made", web)["changed"]
+    log = stack.host.shell("cat /var/lib/coracle/containers/made-web-1/container.log")
+    assert "built page" in log and "in-confidence" in log
+    assert not stack("made", web, **parts)["changed"]
     known = stack.host.shell("cat /var/lib/coracle/index.json")
     assert "localhost/made-web:latest" in known and "localhost/other:2" in known
-    broken = {"web": {"build": {**build, "dockerfile_inline": "FROM scratch\nCOPY none /none\n"}, "image": "localhost/broken"}}
+    broken = {"web": {"build": {
+        **build, "secrets": [], "dockerfile_inline": "FROM scratch\nCOPY none /none\n"}, "image": "localhost/broken"}}
     said = stack("broken", broken, fail=True)["msg"]
     assert "the image 'localhost/broken:latest' could not be built: 'build' ended with" in said and "none" in said

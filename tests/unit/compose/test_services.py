@@ -231,14 +231,19 @@ def test_build(reading: Any) -> None:
 services:
   web:
     build: {context: ./app, dockerfile: D, args: {A: 1, B: , C: }, target: t, labels: [l=1], network: host, no_cache: true, pull: true,
-            platforms: [linux/amd64], tags: ["x:1"], shm_size: 1m, extra_hosts: ["a:10.0.0.1"], additional_contexts: {base: ../base, b: "docker-image://x"}}
+            platforms: [linux/amd64], tags: ["x:1"], shm_size: 1m, extra_hosts: ["a:10.0.0.1"], additional_contexts: {base: ../base, b: "docker-image://x"},
+            secrets: [key, {source: key, target: other}]}
   git: {build: "https://example.com/x.git#main", image: named, pull_policy: build}
+secrets: {key: {content: k}}
 """
-    found = reading(text, folder="/srv/p", environment={"B": "b"}).definition["services"]
+    whole = reading(text, folder="/srv/p", environment={"B": "b"}).definition
+    found = whole["services"]
+    assert whole["secrets"]["key"]["content"] == "k"
     assert found["web"]["build"] == {
         "context": "/srv/p/app", "dockerfile": "D", "args": {"A": "1", "B": "b"}, "target": "t", "labels": {"l": "1"}, "network": "host",
         "no_cache": True, "pull": True, "platforms": ["linux/amd64"], "tags": ["x:1"], "shm_size": "1048576",
-        "extra_hosts": {"a": "10.0.0.1"}, "additional_contexts": {"base": "/srv/base", "b": "docker-image://x"}}
+        "extra_hosts": {"a": "10.0.0.1"}, "additional_contexts": {"base": "/srv/base", "b": "docker-image://x"},
+        "secrets": [{"source": "key"}, {"source": "key", "target": "other"}]}
     assert found["web"]["image"] == "proj-web"
     assert (found["git"]["image"], found["git"]["build"]) == ("named", {"context": "https://example.com/x.git#main"})
 

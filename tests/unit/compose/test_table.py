@@ -77,14 +77,14 @@ def test_what_is_not_supported_is_said(row: Any, reading: Any, faults: Any) -> N
         key = name.replace("[]", "")
         if key == "*":
             key = "other"
-        elif key == "volumes" and name.endswith("[]"):
-            lines += [indent + "volumes:", indent + "- target: /a"]
+        elif key in ("volumes", "secrets") and name.endswith("[]"):
+            lines += [indent + key + ":", indent + ("- target: /a" if key == "volumes" else "- source: other")]
             indent += "  "
             continue
         lines.append("%s%s:" % (indent, key))
         indent += "  "
     lines[-1] += " [x]" if row.path.endswith(("constraints", "external_links")) else " {a: b}" if "PAIRS" in row.kind.words else " x"
-    rest = "" if ".networks." not in row.path else "networks: {other: }\n"
+    rest = "networks: {other: }\nsecrets: {other: {content: x}}\n"
     text = "\n".join(lines) + "\n" + rest
     path = row.path.replace("*", "web", 1).replace("*", "other").replace("[]", "[0]")
     assert "compose.yaml:%d: %s: is not supported: %s" % (len(lines), path, row.unsupported) in faults(text)

@@ -33,6 +33,8 @@ WRONG = [
         ("http", "localhost"), ("http", "http://web/"), ("http", "ftp://localhost/"), ("http", "http://localhost:0/"),
         ("http", "http://1.2.3/"), ("tcp", "http"), ("tcp", "70000"), ("tcp", "web:80"), ("interval", "0s"), ("interval", "soon"),
         ("timeout", "0"), ("retries", 0), ("start_period", "-1"), ("start_interval", "0s"))),
+    *((option, [{"command": ["true"], **each}]) for option in ("post_start", "pre_stop") for each in (
+        {"command": ["a\0b"]}, {"user": "a b"}, {"working_dir": "tmp"}, {"env": {"A": 1}}, {"timeout": "0s"})),
     *(("log_options", {key: value}) for key, value in (
         ("tag", ""), ("tag", "a b"), ("syslog_address", "log.example.org:514"), ("syslog_address", "udp://log.example.org:514"),
         ("syslog_address", "tcp://127.0.0.1:0"), ("syslog_address", "unix:///a/../b"))),
@@ -43,6 +45,7 @@ WRONG = [
     ("mounts", [{**MOUNT, "target": "/a"}]), ("mounts", [{**MOUNT, "target": "/a", "source": "b/c"}]),
     ("mounts", [{**MOUNT, "type": "tmpfs", "target": "/a", "source": "/b"}]),
     ("mounts", [{**MOUNT, "target": "/a", "source": "/b", "size": "1M"}]),
+    ("mounts", [{**MOUNT, "target": "/a", "source": "/b", "gid": 0}]), ("mounts", [{**MOUNT, "type": "tmpfs", "target": "/a", "uid": -1}]),
     ("mounts", [{**MOUNT, "type": "tmpfs", "target": "/a", "mode": "999"}]),
     ("mounts", [{**MOUNT, "type": "volume", "target": "/a", "source": "../b"}]),
     *(("secrets", [{"source": "key", **each}]) for each in (

@@ -168,6 +168,7 @@ def _users_mount(row: Mapping[str, Any], places: Places) -> Dict[str, Any]:
         if row.get("size") is not None and row["size"] >= 0:
             options.append("size=%d" % row["size"])
         options.append("mode=%o" % (0o1777 if row.get("mode") is None else row["mode"]))
+        options += ["%s=%d" % (key, row[key]) for key in ("uid", "gid") if row.get(key) is not None]
         return _mount("tmpfs", "tmpfs", row["target"], *options)
     source = row["source"] if row["type"] == "bind" else places.volumes[row["source"]]
     mount = _mount("bind", source, row["target"], "rbind", row.get("propagation") or "rprivate", *options)

@@ -17,4 +17,4 @@ def complete(kind: str, source: Optional[str], target: str, **said: Any) -> Dict
         said: Further keys of an entry.
     """
     return {"type": kind, "source": source, "target": target, "read_only": False, "options": None, "propagation": None, "size": None,
-            "mode": None, "no_copy": False, "create_host_path": False, **said}
+            "mode": None, "uid": None, "gid": None, "no_copy": False, "create_host_path": False, **said}

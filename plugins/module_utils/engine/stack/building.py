@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from typing import Any, List, Mapping
 
+from ..container import secret_files
 from ..errors import EngineError, NotFound, Unsupported
 from ..image import archives, choosing, importing, references
 from ..instance import Instance
@@ -42,7 +43,7 @@ def build(instance: Instance, name: str, said: Mapping[str, Any]) -> None:
                        "Bring it there first")
     folder = tempfile.mkdtemp(prefix=".build-", dir=instance.state_root)  # on the disk: an image may be larger than the memory
     try:
-        _run([program, "build", "--tag", name, *_arguments(said, folder), context], name)
+        _run([program, "build", "--tag", name, *_arguments(instance, said, folder), context], name)
         path = os.path.join(folder, "image.tar")
         _run([program, "push", "--quiet", name, "oci-archive:%s:%s" % (path, name)], name)
         archive = archives.Archive(path)
@@ -56,7 +57,7 @@ def build(instance: Instance, name: str, said: Mapping[str, Any]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _arguments(said: Mapping[str, Any], folder: str) -> List[str]:
+def _arguments(instance: Instance, said: Mapping[str, Any], folder: str) -> List[str]:
     """What the builder is told."""
     found: List[str] = ["--quiet"]
     if said.get("dockerfile_inline"):
@@ -74,6 +75,8 @@ def _arguments(said: Mapping[str, Any], folder: str) -> List[str]:
         for name, value in (said.get(key) or {}).items():
             found += [option, str(name) if value is None else "%s%s%s" % (name, between, value)]
     found += ["--no-cache"] * bool(said.get("no_cache")) + ["--pull-always"] * bool(said.get("pull"))
+    for row in said.get("secrets") or ():  # which are files in memory already
+        found += ["--secret", "id=%s,src=%s" % (row["target"], secret_files.folder(instance, "store", row["source"]))]
     if said.get("platforms"):
         found += ["--platform", ",".join(said["platforms"])]
     return found

@@ -206,6 +206,7 @@ class _Building:
         needs = self._needs(name, row, path)
         update = _policy(row["update"])
         one_shot = row["one_shot"] or name in self.dependants
+        build = row["build"] and dict(row["build"], secrets=self._secrets(row["build"], path + ".build"))
         params = self._params(name, row, path, update)
         containers = []
         for number in range(1, row["replicas"] + 1):
@@ -215,7 +216,7 @@ class _Building:
             own = dict(params, name=called, labels=dict(params["labels"] or {}, **labels_of(self.name, name, number)))
             containers.append(Container(called, name, number, own))
         return Service(name, tuple(containers), needs, update, _policy(row["rollback"]) if row["rollback"] else update, one_shot,
-                       row["build"])
+                       build)
 
     def _needs(self, name: str, row: Mapping[str, Any], path: str) -> Dict[str, Need]:
         services = self.document["services"]
@@ -284,7 +285,7 @@ class _Building:
                 for row in rows]
 
     def _secrets(self, row: Mapping[str, Any], path: str) -> Optional[List[Dict[str, Any]]]:
-        """The secrets of a service, by the names under which they are kept on the host."""
+        """The secrets of a service, or of its build, by the names under which they are kept on the host."""
         found = []
         for at, each in enumerate(row["secrets"] or ()):
             key, where = each["source"], "%s.secrets[%d]" % (path, at)
