@@ -51,12 +51,12 @@ def table_of(module: str, monkeypatch: pytest.MonkeyPatch) -> Tuple[Sequence[Opt
         caught["table"] = table
         return contract_spec(table)
 
-    def ansible_module(**rules: Any) -> None:
+    def ansible_module(_module: Any, **rules: Any) -> None:
         caught["rules"] = rules
         raise Captured
     contract_spec = contract.argument_spec
     monkeypatch.setattr(contract, "argument_spec", spec)
-    monkeypatch.setattr(contract, "AnsibleModule", ansible_module)
+    monkeypatch.setattr(contract.AnsibleModule, "__init__", ansible_module)
     with pytest.raises(Captured):
         importlib.import_module(PACKAGE + "modules." + module).main()
     return caught["table"], caught["rules"]
