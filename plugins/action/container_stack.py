@@ -10,6 +10,7 @@ import os
 from typing import Any, Dict, Mapping, Optional
 
 from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.utils.display import Display
 
 from ansible_collections.coracle.containers.plugins.plugin_utils.engine_action import EngineAction
@@ -34,15 +35,15 @@ class ActionModule(EngineAction):
         from ansible_collections.coracle.containers.plugins.plugin_utils.compose.project import Request
         if args.get("definition") is not None:
             raise AnsibleActionFail("option 'definition' does not go with 'project_src' and 'files'. Leave one out")
-        said = {name: args.pop(name, None) for name in _OF_FILES}
+        said = _checked({name: args.pop(name) for name in _OF_FILES if name in args})
         source = said["project_src"] and self._found(said["project_src"])
-        files = _listed(said["files"])
+        files = said["files"]
         if files and not source:
             files = [self._found(each) for each in files]
-        request = Request(source, files, args.get("name"), _listed(said["env_files"]),
+        request = Request(source, files, args.get("name"), said["env_files"],
                           {str(name): str(value) for name, value in (said["environment"] or {}).items()}, self._content)
         try:
-            reading = reader.read(request, _listed(said["profiles"]), said["unsupported"] or "fail", said["project_dest"])
+            reading = reader.read(request, said["profiles"], said["unsupported"], said["project_dest"])
         except ComposeError as error:
             raise AnsibleActionFail(str(error)) from error
         for text in reading.warnings:
@@ -68,5 +69,20 @@ class ActionModule(EngineAction):
             self._loader.cleanup_tmp_file(real)
 
 
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+def _checked(said: Dict[str, Any]) -> Dict[str, Any]:
+    """The options that the module does not get, as it would have them.
+
+    Raises:
+        AnsibleActionFail: One is not what its row in the table says.
+    """
+    from ansible_collections.coracle.containers.plugins.module_utils import option
+    from ansible_collections.coracle.containers.plugins.module_utils.engine.errors import EngineError
+    from ansible_collections.coracle.containers.plugins.module_utils.options import stack
+    rows = tuple(row for row in stack.OPTIONS if row.name in _OF_FILES)
+    result = ArgumentSpecValidator(option.argument_spec(rows)).validate(said)
+    if result.error_messages:
+        raise AnsibleActionFail(". ".join(result.error_messages))
+    try:
+        return option.parse(rows, {name: result.validated_parameters.get(name) for name in _OF_FILES})
+    except EngineError as error:
+        raise AnsibleActionFail(str(error)) from error

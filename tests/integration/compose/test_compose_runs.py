@@ -105,5 +105,9 @@ def test_faults_come_before_anything_is_done(machine: Host, tmp_path: Path) -> N
     assert machine.module("container_info")["containers"] == []
     assert task(check=False, project_src=str(folder), definition={"services": {}}) == {}
     assert "does not go with" in task.said
+    assert task(check=False, project_src=str(folder), unsupported="perhaps", environment=[5]) == {}
+    assert "value of unsupported must be one of: fail, warn, got: perhaps" in task.said and "environment" in task.said
+    assert task(check=False, project_src=str(folder), project_dest="srv") == {}
+    assert "option 'project_dest': value 'srv'" in task.said
     assert task(check=False, project_src=str(tmp_path / "none")) == {}
     assert "there is none of compose.yaml" in task.said

@@ -46,19 +46,21 @@ def test_going_back_brings_the_image_that_a_tag_has_left(stack: Stacks) -> None:
 
 @pytest.mark.skipif(not shutil.which("buildah"), reason="this machine has no buildah")
 def test_an_image_is_built_where_there_is_none(stack: Stacks) -> None:
+    # Debian's crun, which runs what the builder does, refuses a hybrid host whose unified hierarchy has controllers.
+    stack.host.shell("! mountpoint -q /sys/fs/cgroup/unified || umount /sys/fs/cgroup/unified")
     stack.host.shell("mkdir -p /run/context && cp /bin/busybox /run/context/sh && echo page > /run/context/page")
     lines = ["FROM scratch", "ARG WORD=x", "COPY sh /bin/sh", "COPY sh /bin/sleep", "COPY sh /bin/cat",
              "COPY page /page", "ENV WORD=$WORD PATH=/bin",
              "RUN --mount=type=secret,id=word,uid=0 cat /run/secrets/word > /told", "STOPSIGNAL KILL"]
     build = {"context": "/run/context", "dockerfile_inline": "\n".join(lines), "args": {"WORD": "built"}, "tags": ["localhost/other:2"],
              "secrets": [{"source": "said", "target": "word"}]}
-    web = {"web": {"build": build, "command": ["/bin/sh", "-c", "read line </page; echo $WORD $line; cat /told; exec sleep 1000"]}}
+    web = {"web": {"build": build, "command": [
+        "/bin/sh", "-c", "read line </page; read told </told; echo $WORD $line $told; exec sleep 1000"]}}
     parts: Dict[str, Any] = {"secrets": {"said": {"content": "in-confidence"}}}
     assert "web.build.secrets[0]: there is no 'said' in definition.secrets" in stack("made", web, fail=True)["msg"]
     made = stack("made", web, **parts)
     assert [each["actions"] for each in made["operations"] if each["kind"] == "image"] == [["build"]]
-    log = stack.host.shell("cat /var/lib/coracle/containers/made-web-1/container.log")
-    assert "built page" in log and "in-confidence" in log
+    assert "built page in-confidence" in stack.host.shell("cat /var/lib/coracle/containers/made-web-1/container.log")
     assert not stack("made", web, **parts)["changed"]
     known = stack.host.shell("cat /var/lib/coracle/index.json")
     assert "localhost/made-web:latest" in known and "localhost/other:2" in known

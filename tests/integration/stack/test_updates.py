@@ -122,6 +122,10 @@ def test_a_plan_is_carried_out_only_while_it_is_true(stack: Stacks) -> None:
     stack("shop", {"a": service()}, plan=path, check_mode=True)
     kept = json.loads(stack.host.shell("cat " + path))
     assert kept["plan"] == ["+ network shop_default (create): is not there", "+ container shop-a-1 (create, start): is not there"]
+    for there, told in ((json.dumps(dict(kept, plan=["nothing"])), "its digest is that of another"), ("no plan", "holds no JSON")):
+        stack.host.run(["tee", path], input=there)
+        assert told in stack("shop", {"a": service()}, plan=path, fail=True)["msg"]
+    stack.host.run(["tee", path], input=json.dumps(kept))
     assert stack("shop", {"a": service()}, plan=path)["plan"] == kept["plan"]
     assert "does not fit any more" in stack("shop", {"a": service()}, plan=path, fail=True)["msg"]
     stack("shop", {"a": service(memory="64M")}, plan=path, check_mode=True)

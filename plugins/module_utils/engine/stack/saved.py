@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Dict, Sequence
+from typing import Any, Dict, Mapping, Sequence
 
 from ..errors import Conflict, NotFound
 from ..store import files
@@ -26,7 +26,13 @@ def document(stack: str, definition: str, state: str, reality: Reality, operatio
     """
     found = {"version": VERSION, "stack": stack, "state": state, "definition": definition,
              "reality": _fingerprint(reality), "operations": planning.shown(operations), "plan": planning.lines(operations)}
-    return dict(found, digest="sha256:" + hashlib.sha256(files.encode_json(found)).hexdigest())
+    return dict(found, digest=_digest(found))
+
+
+def _digest(plan: Mapping[str, Any]) -> str:
+    """Of all that a plan says, but for its digest."""
+    content = files.encode_json({key: value for key, value in plan.items() if key != "digest"})
+    return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
 def _fingerprint(reality: Reality) -> str:
@@ -54,9 +60,11 @@ def demand(path: str, plan: Dict[str, Any]) -> None:
     kept = files.read_json(path)
     if not isinstance(kept, dict) or "digest" not in kept:
         raise NotFound("option 'plan': there is no plan in %s" % path, "Write it first, by this task in check mode")
-    if kept["digest"] == plan["digest"]:
+    if kept["digest"] != _digest(kept):
+        why = "it is not what was written: its digest is that of another"
+    elif kept["digest"] == plan["digest"]:
         return
-    if kept.get("stack") != plan["stack"]:
+    elif kept.get("stack") != plan["stack"]:
         why = "it is of the stack '%s'" % kept.get("stack")
     elif kept.get("definition") != plan["definition"] or kept.get("state") != plan["state"]:
         why = "the task asks for something else now"
