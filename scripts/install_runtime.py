@@ -65,7 +65,7 @@ def install(prefix: Path, seal: bool) -> int:
     """Install with this interpreter."""
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-    from plugins.module_utils import bootstrap
+    from plugins.module_utils import installation
     from plugins.plugin_utils import engine_archive
     command = prefix / "bin" / "coracle"
     if os.path.lexists(command) and not ours(command):
@@ -74,7 +74,7 @@ def install(prefix: Path, seal: bool) -> int:
     for folder in (prefix / "bin", prefix / "lib"):
         folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        bootstrap.install_below(str(prefix / "lib" / "coracle"), engine_archive.archive(folder), engine_archive.identity())
+        installation.install_below(str(prefix / "lib" / "coracle"), engine_archive.archive(folder), engine_archive.identity())
     if not command.is_symlink():
         command.symlink_to(target())
     if seal and subprocess.run([command, "seal"], stdout=subprocess.DEVNULL, check=False).returncode:

@@ -41,6 +41,7 @@ options are parsed before any of them is called:
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import os
 import traceback
@@ -79,6 +80,7 @@ def run(kind: str, table: Sequence[Option], tools: Any = None, **rules: Any) -> 
                              "with coracle.containers.container_prune" % (error.filename or module.params["state_root"]))
         module.fail_json(msg="%s: %s" % (error.strerror or error, error.filename or kind),
                          exception=traceback.format_exc())
+    gc.freeze()  # the interpreter need not look for garbage on its way out
     module.exit_json(**result)
 
 
@@ -113,7 +115,7 @@ def _converge(kind: str, table: Sequence[Option], given: Mapping[str, Any], chec
                           "Set 'become: true' on the task or the play; docs/rootless.md says what other users can run")
     instance = Instance(params["state_root"], params["run_root"], params["cgroup_root"])
     bootstrap.use_engine(instance, install=not check_mode)
-    resource = importlib.import_module(".engine.%s.resource" % kind, __package__)
+    resource = bootstrap.bring(kind + ".resource")
     if tools is not None:
         resource.equip(tools)
     if check_mode:

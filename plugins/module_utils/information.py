@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import importlib
+import gc
 import traceback
 from typing import Sequence
 
@@ -32,10 +32,11 @@ def run(kind: str, place: str, table: Sequence[Option] = ()) -> None:
         params = parse(options, module.params)
         instance = Instance(params["state_root"], params["run_root"], params["cgroup_root"])
         bootstrap.use_engine(instance, install=False)
-        found = importlib.import_module(".engine." + place, __package__).describe(instance, *([params] if table else []))
+        found = bootstrap.bring(place).describe(instance, *([params] if table else []))
     except EngineError as error:
         module.fail_json(msg=str(error), **error.facts)
     except OSError as error:
         module.fail_json(msg="%s: %s" % (error.strerror or error, error.filename or kind),
                          exception=traceback.format_exc())
+    gc.freeze()  # the interpreter need not look for garbage on its way out
     module.exit_json(changed=False, **({kind: found} if kind else found))

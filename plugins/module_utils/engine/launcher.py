@@ -35,6 +35,8 @@ VERBS: Dict[str, Tuple[str, ...]] = {
     "keeper": ("cli.containers", _SEAL, "container.keeper", "container.lifecycle", "container.log_services", "container.probe",
                "runtime.exec")}
 """Verbs that are called for each container, and the modules of C(engine) that they need besides what these import first."""
+_ENTRIES = ("resource", "information", "info")
+"""The last parts of the names of what Ansible's modules ask for."""
 _COMMAND = """\
 #!/bin/sh
 # Written by coracle.containers: starts the engine that lies beside this file.
@@ -85,7 +87,9 @@ def _archive(part: str, folder: str) -> bytes:
     lists = {roots: place([(name, modules[name].package, modules[name].source, _shortened(codes[name]))
                            for name in together.order(modules, roots)]) for roots in dict.fromkeys(VERBS.values())}
     head = {verb: (*lists[roots], _SEAL in roots) for verb, roots in VERBS.items()}
-    head[""] = (*place({name: (each.package, each.source, *place(codes[name])) for name, each in modules.items()}), False)
+    index = {name: (each.package, each.source, *place(codes[name])) for name, each in modules.items()}
+    orders = {name: together.order(modules, (name.partition(".")[2],), ()) for name in modules if name.rpartition(".")[2] in _ENTRIES}
+    head[""] = (*place((index, orders)), False)
     content = marshal.dumps(head)
     return len(content).to_bytes(4, "little") + content + bytes(body)
 

@@ -6,7 +6,8 @@
 The launcher runs the bytecode of this file as a program. All other bytecode of
 the engine comes out of one file (C(launcher.py) writes it), which saves the five
 system calls by which the interpreter finds each of a hundred files; the two
-heaviest modules of the standard library have stand-ins (C(lean.py)).
+heaviest modules of the standard library have stand-ins (C(lean.py)). Ansible's
+modules take the engine out of the same file (C(bootstrap.py)).
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Optional, Tuple
 
+    _Index = Dict[str, Tuple[bool, str, int, int]]
+
 FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__).replace("/__pycache__/", "/")))
 ARCHIVE = "engine.%s.bytecode" % sys.implementation.cache_tag
 """Beside the folder C(engine): the length of a head (4 bytes, little-endian), the head, and what it points at.
@@ -27,26 +30,33 @@ ARCHIVE = "engine.%s.bytecode" % sys.implementation.cache_tag
 All is as C(marshal) writes it. The head says of some verbs where there is, in one piece, a list of what each needs, and whether it
 is one for a sealed interpreter. The list has name, whether it is a package, path of the source relative to the folder and code of
 each module, in an order in which they can be run. Under no name the head says where the index is: for each module
-whether it is a package, that path, and where its code begins and how long it is. All places are counted from the head's end.
+whether it is a package, that path, and where its code begins and how long it is; and, for each that a module of Ansible asks for,
+the names of all that it needs, in such an order. All places are counted from the head's end.
 """
 LEAN = "engine.lean"
 
 
 class Finder:
-    """Finds and loads the engine's modules in the archive (C(importlib.abc.MetaPathFinder), C(importlib.abc.Loader))."""
+    """Finds and loads the engine's modules in the archive (C(importlib.abc.MetaPathFinder), C(importlib.abc.Loader)).
 
-    def __init__(self, path: str, base: int, places: Dict[str, Tuple[int, int, bool]]) -> None:
+    Args:
+        above: What stands before their names in this process: nothing, or the name of a package and a dot.
+    """
+
+    def __init__(self, path: str, base: int, places: Dict[str, Tuple[int, int, bool]], above: str) -> None:
         self.path = path
         self.base = base
         self.places = places
+        self.above = above
+        self.begins = above or "engine"
         self.spec_type = type(sys.__spec__)
-        self.found: Dict[str, Tuple[bool, str, int, int]] = {}
+        self.found: Tuple[_Index, Dict[str, Tuple[str, ...]]] = ({}, {})
 
-    def index(self) -> Dict[str, Tuple[bool, str, int, int]]:
+    def index(self) -> _Index:
         """What there is, read when it is first asked for."""
-        if not self.found:
+        if not self.found[0]:
             self.found = self.read(*self.places[""][:2])
-        return self.found
+        return self.found[0]
 
     def read(self, begin: int, length: int) -> Any:
         """A part of the archive."""
@@ -58,9 +68,9 @@ class Finder:
 
     def find_spec(self, name: str, _path: Any = None, _target: Any = None) -> Any:
         """Where a module is, or C(None) for one that is not the engine's."""
-        if not name.startswith("engine"):
+        if not name.startswith(self.begins):
             return None
-        found = self.index().get(name)
+        found = self.index().get(name[len(self.above):])
         return found and self.spec(name, *found[:2])
 
     def spec(self, name: str, package: bool, source: str) -> Any:
@@ -78,29 +88,43 @@ class Finder:
         if sealed and not os.statvfs("/proc/self/exe").f_flag & os.ST_RDONLY:
             return  # the interpreter is to start once more, and needs little for that
         for name, package, source, code in self.read(begin, length):
-            module = type(sys)(name)
-            above, _dot, last = name.rpartition(".")
-            spec = self.spec(name, package, source)
-            module.__dict__.update(__spec__=spec, __loader__=self, __file__=spec.origin, __package__=name if package else above)
-            if package:
-                module.__path__ = spec.submodule_search_locations
-            sys.modules[name] = module
-            exec(code, module.__dict__)  # noqa: S102  # pylint: disable=exec-used
-            if above:
-                setattr(sys.modules[above], last, module)
+            module = self.run(name, package, source, code)
             if name == LEAN:
                 module.install()
+
+    def run_in_order(self, wanted: str) -> None:
+        """Import all that a module of the engine needs, and itself, likewise; what has been imported already stays."""
+        index = self.index()
+        for each in self.found[1].get(wanted, ()):
+            name = self.above + each
+            if name not in sys.modules:
+                package, source, begin, length = index[each]
+                self.run(name, package, source, self.read(begin, length))
+
+    def run(self, name: str, package: bool, source: str, code: Any) -> Any:
+        """Make a module and run its code."""
+        module = type(sys)(name)
+        above, _dot, last = name.rpartition(".")
+        spec = self.spec(name, package, source)
+        module.__dict__.update(__spec__=spec, __loader__=self, __file__=spec.origin, __package__=name if package else above)
+        if package:
+            module.__path__ = spec.submodule_search_locations
+        sys.modules[name] = module
+        exec(code, module.__dict__)  # noqa: S102  # pylint: disable=exec-used
+        if above:
+            setattr(sys.modules[above], last, module)
+        return module
 
     def create_module(self, _spec: Any) -> None:
         """An ordinary module object will do."""
 
     def exec_module(self, module: Any) -> None:
         """Run a module's code."""
-        exec(self.read(*self.index()[module.__name__][2:]), module.__dict__)  # noqa: S102  # pylint: disable=exec-used
+        exec(self.read(*self.index()[module.__name__[len(self.above):]][2:]), module.__dict__)  # noqa: S102  # pylint: disable=exec-used
 
 
-def use_archive() -> Optional[Finder]:
-    """Let imports of the engine find the archive, if there is one for this interpreter."""
+def use_archive(above: str = "") -> Optional[Finder]:
+    """Let imports of the engine, below a package with a dot after its name or at the top, find the archive if this interpreter has one."""
     path = os.path.join(FOLDER, ARCHIVE)
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -108,7 +132,7 @@ def use_archive() -> Optional[Finder]:
         return None
     try:
         length = int.from_bytes(os.pread(handle, 4, 0), "little")
-        finder = Finder(path, 4 + length, marshal.loads(os.pread(handle, length, 4)))  # noqa: S302
+        finder = Finder(path, 4 + length, marshal.loads(os.pread(handle, length, 4)), above)  # noqa: S302
     except (EOFError, TypeError, ValueError):
         return None
     finally:

@@ -22,23 +22,24 @@ class Module(NamedTuple):
 
 
 def read(folder: str) -> Dict[str, Module]:
-    """All modules in C(engine/) below a folder, by name."""
+    """All modules below a folder, by name: those of the engine, the option tables, and what these need."""
     found: Dict[str, Module] = {}
-    for place, folders, names in os.walk(os.path.join(folder, "engine")):
+    for place, folders, names in os.walk(folder):
         folders[:] = sorted(each for each in folders if each != "__pycache__")
         for name in sorted(each for each in names if each.endswith(".py")):
             source = os.path.relpath(os.path.join(place, name), folder)
-            module = source[:-len(".py")].replace(os.sep, ".")
             package = name == "__init__.py"
-            module = module[:-len(".__init__")] if package else module
+            module = source[:-len("/__init__.py" if package else ".py")].replace(os.sep, ".")
+            if not module:
+                continue
             with open(os.path.join(folder, source), "rb") as stream:
                 tree = ast.parse(stream.read())
             found[module] = Module(package, source, tuple(_imported(tree, module if package else module.rpartition(".")[0])))
     return found
 
 
-def order(modules: Mapping[str, Module], roots: Sequence[str]) -> Tuple[str, ...]:
-    """Some modules with all that they import, each after what it imports and the packages that it is in."""
+def order(modules: Mapping[str, Module], roots: Sequence[str], first: Sequence[str] = _FIRST) -> Tuple[str, ...]:
+    """Some modules of the engine with all that they import, each after what it imports and the packages that it is in."""
     found: List[str] = []
 
     def visit(name: str) -> None:
@@ -49,16 +50,17 @@ def order(modules: Mapping[str, Module], roots: Sequence[str]) -> Tuple[str, ...
             visit(each)
         if name not in found:
             found.append(name)
-    for root in (*_FIRST, *roots):
+    for root in (*first, *roots):
         visit("engine." + root)
     return tuple(found)
 
 
 def _imported(tree: ast.Module, package: str) -> Iterator[str]:
-    """What a module imports of the engine whenever it is imported; names that are no modules among them."""
+    """What a module imports of its like whenever it is imported; names that are no modules among them."""
+    above = package.split(".") if package else []
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.level:
-            base = package.rsplit(".", node.level - 1)[0] + ("." + node.module if node.module else "")
-            yield base
+            base = above[:len(above) - node.level + 1] + (node.module.split(".") if node.module else [])
+            yield ".".join(base)
             for each in node.names:
-                yield "%s.%s" % (base, each.name)
+                yield ".".join([*base, each.name])

@@ -23,8 +23,9 @@ USE = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
 from %(package)s import bootstrap
+from %(package)s.engine import errors
 from %(package)s.engine.instance import Instance
-bootstrap.engine.__path__ = []  # what a module carries of it is not to serve
+bootstrap.engine.__path__ = []  # what else a module carries of it is not to serve
 %%s
 bootstrap.use_engine(Instance(sys.argv[2]), install=sys.argv[3] == "install")
 from %(package)s.engine.kernel import syscalls
@@ -96,13 +97,32 @@ def test_all_of_the_engine_is_installed_as_it_was_shipped(bundle: Shipped, tmp_p
     installed = tmp_path / "state" / "engine" / version
     shipped = PLUGINS / "module_utils"
     names = sorted(name for name in (path.relative_to(shipped).as_posix() for path in shipped.rglob("*.py"))
-                   if name.startswith(("engine/", "options/")) or name in ("option.py", "values.py"))
+                   if name.startswith(("engine/", "options/")) or name in ("installation.py", "option.py", "values.py"))
     assert names == sorted(path.relative_to(installed).as_posix() for path in installed.rglob("*.py")
                            if path.name != "__init__.py")
     for name in names:
         assert (installed / name).read_bytes() == (shipped / name).read_bytes()
     compiled = [path for path in installed.rglob("*.pyc") if not path.name.startswith("__init__")]
     assert len(compiled) == len(names)
+
+
+def test_a_task_takes_all_that_it_needs_out_of_one_file(bundle: Shipped, tmp_path: Path) -> None:
+    use(bundle, tmp_path / "state")
+    script = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from %s import bootstrap
+finder = bootstrap._finder
+searched = []
+finder.find_spec = lambda name, *_more: searched.append(name)
+resource = bootstrap.bring("container.resource")
+print(sorted(name for name in searched if name.startswith(bootstrap.__package__)), resource.plan.__code__.co_filename)
+print(bootstrap.__package__ + ".engine.container.steps" in sys.modules)
+""" % PACKAGE
+    done = subprocess.run([sys.executable, "-IS", "-c", script, str(collection.collections_path())], capture_output=True, text=True,
+                          check=True, env={**bundle.environment(), "CORACLE_STATE_ROOT": str(tmp_path / "state")})
+    [version] = versions(tmp_path / "state")
+    assert done.stdout == "[] %s\nFalse\n" % (tmp_path / "state/engine" / version / "engine/container/resource.py")
 
 
 def test_without_an_archive_it_says_that_the_engine_is_missing(bundle: Shipped, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from ..instance import Instance
 from ..plan import Difference, Plan
 from . import desired as wanted
 from . import observe as looking
-from . import planning, records, steps
+from . import planning, records
 from .desired import Desired
 from .observe import Observed
 
@@ -50,6 +50,7 @@ def plan(desired: Desired, observed: Observed, differences: Tuple[Difference, ..
 
 def apply(instance: Instance, desired: Desired, observed: Observed, changes: Plan) -> Dict[str, Any]:
     """Carry out the plan."""
+    from . import steps  # pylint: disable=import-outside-toplevel
     return steps.apply(instance, desired, observed, changes)
 
 
