@@ -49,11 +49,11 @@ def kept(instance: Instance, params: Mapping[str, Any]) -> Kept:
 
 def apply(full: Dict[str, Any], mine: Kept) -> Dict[str, Any]:
     """The options that are asked for, the container's own in place of those that it may keep."""
-    for name in full:
+    if mine.image and "image" in full:
+        full["image"] = mine.reference
+    for name in full if mine.how else ():
         how, own = _of(mine.how, name), mine.options.get(name)
-        if name == "image":
-            full[name] = mine.reference if mine.image else full[name]
-        elif name in mine.options and (how == IGNORE or how == MORE and _more(own, full[name])):
+        if name != "image" and name in mine.options and (how == IGNORE or how == MORE and _more(own, full[name])):
             full[name] = own
     return full
 

@@ -17,6 +17,7 @@ from typing import Any, Dict, Iterable, Mapping, Optional, Tuple
 from ..errors import Corrupt
 from . import documents
 
+_CHUNK = 1 << 16
 TEMPORARY = ".tmp-"
 """Prefix of files that a crash may leave behind; nothing reads them."""
 
@@ -130,10 +131,16 @@ def read_json(path: str) -> Optional[Any]:
         Corrupt: The content is no JSON; this error is a C(ValueError) too.
     """
     try:
-        with open(path, "rb") as stream:
-            content = stream.read()
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    try:
+        content = more = os.read(handle, _CHUNK)
+        while more:
+            more = os.read(handle, _CHUNK)
+            content += more
+    finally:
+        os.close(handle)
     try:
         return documents.decode(content.decode("utf-8", "surrogateescape"))
     except (ValueError, RecursionError) as error:
