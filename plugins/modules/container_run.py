@@ -708,6 +708,7 @@ options:
   ulimits:
     description:
       - Limits of processes, C(NAME:SOFT[:HARD]), such as V(nofile:1024:4096).
+      - A hard limit above what the host allows is an error.
     type: list
     aliases: [ulimit]
     elements: str

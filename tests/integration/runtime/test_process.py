@@ -44,6 +44,14 @@ def test_what_the_process_is(lab: Lab) -> None:
     assert done.output.endswith("fds:\n0\n1\n2\n")
 
 
+def test_a_limit_that_no_process_may_have_is_an_error(lab: Lab) -> None:
+    document = config(rlimits=[{"type": "RLIMIT_NOFILE", "soft": 10, "hard": 2**40}])
+    expected = "RLIMIT_NOFILE, hard limit %d: Operation not permitted. More than the host's" % (2**40)
+    assert expected in lab(lambda bundle: refused(lambda: bundle.run(document)))
+    document["linux"]["namespaces"].append({"type": "user"})  # in which the creator sets it
+    assert expected in lab(lambda bundle: refused(lambda: bundle.run(document)))
+
+
 def test_capabilities_of_root_in_all_five_sets(lab: Lab) -> None:
     def changes(document: Dict[str, Any]) -> None:
         document["process"]["user"]["uid"] = 1000

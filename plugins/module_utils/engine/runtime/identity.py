@@ -78,18 +78,10 @@ def _limit(value: int) -> int:
 
 
 def set_limits(identity: Identity) -> None:
-    """Set the resource limits, last of all: a low one would get in the way of the set-up.
-
-    Without CAP_SYS_RESOURCE a hard limit is cut to what the host allows.
-    """
+    """Set the resource limits, last of all: a low one would get in the way of the set-up."""
     for number, soft, hard in identity.rlimits:
         import resource  # pylint: disable=import-outside-toplevel
-        try:
-            resource.setrlimit(number, (soft, hard))
-        except (PermissionError, ValueError):
-            _old, most = resource.getrlimit(number)
-            hard = _smaller(hard, most)
-            resource.setrlimit(number, (_smaller(soft, hard), hard))
+        resource.setrlimit(number, (soft, hard))
 
 
 def raise_limits(pid: int, identity: Identity) -> None:
@@ -97,6 +89,9 @@ def raise_limits(pid: int, identity: Identity) -> None:
 
     Args:
         pid: A child, from the host, where a user namespace takes that right away; 0 for the caller.
+
+    Raises:
+        KernelError: One is above what the host allows; a lower one would not be what was asked for.
     """
     for number, _soft, hard in identity.rlimits:
         import resource  # pylint: disable=import-outside-toplevel
@@ -104,12 +99,10 @@ def raise_limits(pid: int, identity: Identity) -> None:
         if most != -1 and (hard == -1 or hard > most):
             try:
                 resource.prlimit(pid, number, (now, hard))
-            except PermissionError:
-                pass
-
-
-def _smaller(one: int, other: int) -> int:
-    return other if one == -1 else one if other == -1 else min(one, other)
+            except PermissionError as error:
+                raise KernelError("prlimit", error.errno or 0, "%s, hard limit %s" % (RLIMITS[number], "none" if hard == -1 else hard),
+                                  "More than the host's %d needs CAP_SYS_RESOURCE, and RLIMIT_NOFILE is never above fs.nr_open"
+                                  % most) from error
 
 
 def set_priorities(identity: Identity) -> None:
