@@ -139,20 +139,22 @@ def check(instance: Instance, netns: str, wanted: Sequence[Published], listening
         return
     others: Dict[Tuple[str, int], List[Tuple[str, str]]] = {(port.protocol, port.host_port): [] for port in wanted}
     own: Tuple[Published, ...] = ()
+    container = netns.rstrip("~")  # or the one which it takes the place of
     for record in records.every(instance):
+        if not record.published:
+            continue
+        ports, holder = expand(record.published), record.name.rstrip("~")
         if record.name == netns:
-            own = expand(record.published)
-        if record.name.rstrip("~") in _yielding:
+            own = ports
+        if holder == container or holder in _yielding:
             continue
-        if record.name.rstrip("~") == netns.rstrip("~"):  # or that of the container which it takes the place of
-            continue
-        for port in expand(record.published):
+        for port in ports:
             if (port.protocol, port.host_port) in others:
                 others[(port.protocol, port.host_port)].append((port.address, record.name))
     for name, ports in _listened(instance).items():
-        if name == netns.rstrip("~"):
+        if name == container:
             own += ports
-        for port in ports if name != netns.rstrip("~") and name not in _yielding else ():
+        for port in ports if name != container and name not in _yielding else ():
             if (port.protocol, port.host_port) in others:
                 others[(port.protocol, port.host_port)].append((port.address, name))
     for port in wanted:

@@ -28,12 +28,16 @@ class _NoJson(Corrupt, ValueError):
 
 def make_folder(path: str, mode: int = 0o700) -> None:
     """Create a folder and its missing parents (0755) if it is not there."""
-    parent = os.path.dirname(path)
-    if parent and not os.path.isdir(parent):
-        make_folder(parent, 0o755)
     try:
         os.mkdir(path, mode)
-    except FileExistsError:
+    except FileExistsError:  # as nearly always, so this is the first to be tried
+        return
+    except FileNotFoundError:
+        parent = os.path.dirname(path)
+        if parent in ("", path):
+            raise
+        make_folder(parent, 0o755)
+        make_folder(path, mode)
         return
     os.chmod(path, mode)  # whatever the umask of the task was
 
