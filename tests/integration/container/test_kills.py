@@ -72,6 +72,7 @@ def asked(name: str, options: Dict[str, Any]) -> Dict[str, Any]:
     return {"image": "busybox", "command": ["/bin/sleep", "1000"], **options}
 
 
+@pytest.mark.timeout(600 + 20 * POINTS)
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_task_that_is_killed_at_any_step_is_completed_by_the_next(run: Runner, machine: Host, change: str) -> None:
     options = asked("one", CHANGES[change])

@@ -14,6 +14,7 @@ import random
 import time
 from typing import Any, Dict, List
 
+import pytest
 from containers import Runner
 from hosts import Host
 
@@ -25,6 +26,7 @@ def seen(host: Host) -> List[Dict[str, Any]]:
     return list(host.module("container_info", gather=[])["containers"])
 
 
+@pytest.mark.timeout(600 + 15 * COUNT)
 def test_those_that_are_killed_come_back_and_nothing_is_left(run: Runner, machine: Host) -> None:
     names = ["many-%d" % number for number in range(COUNT)]
     for name in names:
