@@ -1,9 +1,9 @@
 # Copyright (c) 2026, Coracle contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""container_exec and container_copy beside containers.podman's modules and ansible.builtin.ping; prints JSON.
+"""container_exec and container_copy beside containers.podman's modules and ansible.builtin.ping, for the page.
 
-    .venv/test/bin/python benchmarks/around.py --peers FOLDER [--rounds N]
+    .venv/test/bin/python benchmarks/around.py --peers FOLDER [--rounds N] [--print]
 
 benchmarks/run fetches the peer's collection to .cache/peers-VERSION. Each task is a further one of a playbook; the first round,
 which packs the modules, is left out.
@@ -26,6 +26,7 @@ import collection  # noqa: E402
 
 collection.use()
 
+import page  # noqa: E402
 import peers  # noqa: E402
 from hosts import Host  # noqa: E402
 from payloads import Payloads  # noqa: E402
@@ -39,18 +40,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", type=Path, required=True, help="where the peers' collections are")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--print", action="store_true", help="print the figures instead of writing them to the page")
     choices = parser.parse_args()
+    figures: Dict[str, Any] = page.circumstances()
     payloads = Payloads()
     try:
         with tempfile.TemporaryDirectory(prefix="coracle-benchmark-", dir="/var/tmp") as folder:
             os.chmod(folder, 0o711)
             host = Host(Path(folder) / "host", payloads)
             try:
-                sys.stdout.write(json.dumps(measure(host, choices.peers.resolve(), choices.rounds), indent=1) + "\n")
+                figures.update(measure(host, choices.peers.resolve(), choices.rounds))
             finally:
                 host.close()
     finally:
         payloads.close()
+    page.tell("around", figures, choices.print)
     return 0
 
 

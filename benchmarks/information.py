@@ -4,9 +4,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Everything that container_info tells of many containers that run, in one warm process.
 
-    benchmarks/information.py [--containers 100] [--rounds 10] [--peers .cache/peers-VERSION]
+    benchmarks/information.py [--containers 100] [--rounds 10] [--peers .cache/peers-VERSION] [--print]
 
-Prints milliseconds of the clock and of the processor for each part alone and for all of them together; on a machine that has other
+Milliseconds of the clock and of the processor for each part alone and for all of them together; on a machine that has other
 work too, go by the processor's. With C(--peers), which benchmarks/run has brought, also the seconds of a task that asks for everything,
 beside that of containers.podman about as many containers of Podman.
 """
@@ -26,6 +26,7 @@ from typing import Any, Dict, List, Tuple
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import collection
+import page
 import peers
 from containers import SLEEP, add_image
 from hosts import Host
@@ -104,7 +105,9 @@ def main(arguments: List[str]) -> int:
     parser.add_argument("--containers", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--peers", help="where the collection containers.podman is: tasks are compared with its own")
+    parser.add_argument("--print", action="store_true", help="print the figures instead of writing them to the page")
     chosen = parser.parse_args(arguments)
+    figures: Dict[str, Any] = page.circumstances()
     compared: Dict[str, List[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         host = Host(Path(folder) / "host", Payloads())
@@ -122,13 +125,14 @@ def main(arguments: List[str]) -> int:
                 host.shell("podman rm -f -t 0 -a")
         finally:
             host.close()
-    sys.stdout.write(json.dumps({
+    figures.update({
         "containers": chosen.containers,
         "milliseconds": {what: {"clock": round(1000 * statistics.median(each[0] for each in seconds), 1),
                                 "processor": round(1000 * statistics.median(each[1] for each in seconds), 1)}
                          for what, seconds in times.items()},
         "seconds of a task": {what: {"median": round(statistics.median(seconds), 2), "least": round(min(seconds), 2)}
-                              for what, seconds in compared.items()}}, indent=1) + "\n")
+                              for what, seconds in compared.items()}})
+    page.tell("information", figures, chosen.print)
     return 0
 
 

@@ -42,6 +42,7 @@ def main() -> int:
     parser.add_argument("--peers", type=Path, required=True, help="where the peers' collections are")
     parser.add_argument("--quick", action="store_true", help="one round of each, to see that it works")
     parser.add_argument("--runtimes", action="store_true", help="the runtime alone; the rest of the page stays as it is")
+    parser.add_argument("--tasks", action="store_true", help="single tasks; the rest of the page stays as it is")
     choices = parser.parse_args()
     if os.geteuid():
         parser.error("containers need root")
@@ -54,7 +55,10 @@ def main() -> int:
             os.chmod(folder, 0o711)  # the root of a user namespace, who is nobody here, has to pass
             host = Host(Path(folder) / "host", payloads)
             try:
-                figures = again(host, HERE / "results.json") if choices.runtimes else measure(host, choices.peers, choices.quick)
+                if choices.runtimes or choices.tasks:
+                    figures = again(host, HERE / "results.json", choices)
+                else:
+                    figures = measure(host, choices.peers, choices.quick)
             finally:
                 host.close()
     finally:
@@ -62,19 +66,37 @@ def main() -> int:
     before = HERE / "results.json"
     if before.exists():  # what other commands have measured stays
         kept = json.loads(before.read_text(encoding="utf-8"))
-        figures.update({name: kept[name] for name in ("pull", "push", "attach", "network", "names") if name in kept})
+        figures.update({name: kept[name] for name in page.OTHERS if name in kept})
     (target / "results.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     (target / "results.md").write_text(page.render(figures), encoding="utf-8")
     sys.stdout.write("%s\n" % (target / "results.md"))
     return 0
 
 
-def again(host: Host, before: Path) -> Dict[str, Any]:
-    """The figures of the last run, but for those of the runtime alone, which are measured anew."""
+def again(host: Host, before: Path, choices: argparse.Namespace) -> Dict[str, Any]:
+    """The figures of the last run, but for those of single tasks or of the runtime alone, which are measured anew."""
     figures: Dict[str, Any] = json.loads(before.read_text(encoding="utf-8"))
     peers.arrange(host)
-    runtimes(host, figures, False)
+    if choices.tasks:
+        load = os.getloadavg()[0]
+        figures["surprises"] = single(host, choices.peers, figures, choices.quick)
+        figures["tasks"] = {**page.circumstances(), "load": load}
+    if choices.runtimes:
+        runtimes(host, figures, choices.quick)
     return figures
+
+
+def single(host: Host, collections: Path, figures: Dict[str, Any], quick: bool) -> List[str]:
+    """Tasks of one container each; what the peer's said otherwise than expected."""
+    bridged, plain = (Tasks(host, collections, mode) for mode in ("bridge", "none"))
+    for name, text, take in (("alone", "each alone in its playbook", lambda: bridged.alone(0 if quick else 45)),
+                             ("following", "one after another in a playbook", lambda: bridged.following(0 if quick else 45)),
+                             ("following, no network", "the same without network", lambda: plain.following(0 if quick else 25))):
+        say("tasks, " + text)
+        times = take()
+        figures["seconds"][name] = times
+        figures["summary"][name] = table(times)
+    return bridged.surprises + plain.surprises
 
 
 def runtimes(host: Host, figures: Dict[str, Any], quick: bool) -> None:
@@ -93,16 +115,8 @@ def measure(host: Host, collections: Path, quick: bool) -> Dict[str, Any]:
     peers.arrange(host)
     figures: Dict[str, Any] = {"machine": machine(host, collections), "summary": {}, "seconds": {}}
 
-    def keep(name: str, times: Dict[str, Any]) -> None:
-        figures["seconds"][name] = times
-        figures["summary"][name] = table(times)
-
-    bridged, plain = (Tasks(host, collections, mode) for mode in ("bridge", "none"))
-    say("tasks, each alone in its playbook")
-    keep("alone", bridged.alone(0 if quick else 45))
-    say("tasks, one after another in a playbook")
-    keep("following", bridged.following(0 if quick else 45))
-    keep("following, no network", plain.following(0 if quick else 25))
+    surprises = single(host, collections, figures, quick)
+    bridged = Tasks(host, collections, "bridge")
     say("loops of %d" % LOOP)
     looks: Dict[str, List[float]] = {}
 
@@ -111,8 +125,10 @@ def measure(host: Host, collections: Path, quick: bool) -> Dict[str, Any]:
             figures["memory"] = memory.measure(host)
             if not looks:  # once is enough
                 looks.update(limits.stats(host, 1 if quick else 10))
-    keep("loop", bridged.alone(0 if quick else 100, LOOP, watch))
-    figures["surprises"] = bridged.surprises + plain.surprises
+    times = bridged.alone(0 if quick else 100, LOOP, watch)
+    figures["seconds"]["loop"] = times
+    figures["summary"]["loop"] = table(times)
+    figures["surprises"] = surprises + bridged.surprises
     runtimes(host, figures, quick)
     say("hardening")
     times = hardened.measure(host, 5 if quick else 60)

@@ -14,7 +14,12 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
+import page_around
+
 TARGETS = {"create": 0.6, "unchanged": 0.7}
+FLOOR_TARGETS = {"create": 1.5, "unchanged": 1.25}
+OTHERS = ("pull", "push", "attach", "network", "names", "around", "information", "stacks")
+"""The parts that other commands than benchmarks/run measure."""
 _WORDS = {"create": "create and start", "unchanged": "nothing changes", "remove": "remove"}
 
 
@@ -56,6 +61,8 @@ def render(figures: Dict[str, Any]) -> str:
         "- containers.podman %(containers.podman)s, Podman %(podman)s, crun %(crun)s, runc %(runc)s, conmon %(conmon)s, "
         "netavark %(netavark)s\n" % machine,
         "## Tasks\n",
+        *(["- Single tasks were measured again: %(date)s, Linux %(kernel)s; load average %(load).1f before\n" % figures["tasks"]]
+          if "tasks" in figures else []),
         "Median (least) of each, in milliseconds. The floor is `ansible.builtin.ping` in the same place. Ratios are of medians.\n",
     ]
     for name, title in (("alone", "The only task of a playbook"), ("following", "A further task of a playbook"),
@@ -65,7 +72,7 @@ def render(figures: Dict[str, Any]) -> str:
     if figures["surprises"]:
         parts += ["Tasks of the peer that did not say `changed` as expected; their times stand above all the same:\n",
                   *("- " + note for note in figures["surprises"]), ""]
-    return "\n".join(parts + [
+    return "\n".join(parts + page_around.render(figures, _table) + [
         "## The runtime alone\n",
         "Create, start, wait for and delete a container of /bin/true from the same bundle, in milliseconds: one after the other, all",
         "sides in turn; the last column counts the rounds. Load average %.1f before, %.1f after.\n"
@@ -99,9 +106,10 @@ def _tasks(times: Dict[str, Any]) -> str:
     for what, words in _WORDS.items():
         row = times[what]
         rows.append([words, _spread(row["coracle"]), _spread(row["podman"]), "**%.2f**" % row["ratio"],
-                     "%.2f" % TARGETS[what] if what in TARGETS else ""])
-    rows.append(["the floor", _spread(times["ping"]), "", "", ""])
-    return _table(("", "container_run", "podman_container", "ratio", "target"), rows)
+                     "%.2f" % TARGETS[what] if what in TARGETS else "", "%.2f" % (row["coracle"]["median"] / times["ping"]["median"]),
+                     "%.2f" % FLOOR_TARGETS[what] if what in FLOOR_TARGETS else ""])
+    rows.append(["the floor", _spread(times["ping"]), "", "", "", "", ""])
+    return _table(("", "container_run", "podman_container", "ratio", "target", "to the floor", "target"), rows)
 
 
 def _hardening(times: Optional[Dict[str, Any]]) -> List[str]:

@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A stack of many services beside podman_container in a loop, podman kube play and podman-compose.
 
-    benchmarks/stacks.py --peers FOLDER [--count 50] [--many 200] [--rounds 3] [--only ours]
+    benchmarks/stacks.py --peers FOLDER [--count 50] [--many 200] [--rounds 3] [--only ours] [--print]
 
 Each service has a network, a named volume, limits and a published port. Steps: from nothing to all running, unchanged, one
 changed, removal; each as the only task of a playbook, and from the moment that the task is handed out to its result. The loop, which
@@ -19,10 +19,8 @@ import json
 import os
 import shutil
 import signal
-import statistics
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any, Dict, Optional
 
@@ -33,6 +31,7 @@ import collection  # noqa: E402
 
 collection.use()
 
+import page  # noqa: E402
 import peers  # noqa: E402
 from hosts import Host  # noqa: E402
 from payloads import Payloads  # noqa: E402
@@ -165,21 +164,6 @@ def measure(host: Host, choices: argparse.Namespace) -> Dict[str, Any]:
     return found
 
 
-def render(found: Dict[str, Any]) -> str:
-    """A table of medians."""
-    median = {side: {step: statistics.median(times) for step, times in steps.items()} for side, steps in found["seconds"].items()}
-    rows = ["| | %s |" % " | ".join(STEPS), "|---|" + "---|" * len(STEPS)]
-    for side in ("ours", "loop", "kube", "compose"):
-        if side in median:
-            rows.append("| %s | %s |" % (side, " | ".join("%.2f s" % median[side][step] for step in STEPS)))
-    if "loop" in median:
-        rows.append("| ours / loop | %s |" % " | ".join("%.3f" % (median["ours"][step] / median["loop"][step]) for step in STEPS))
-    if "many" in median:
-        rows += ["", "Unchanged run of %d services: %.2f s; ping: %.2f s." % (
-            found["many"], median["many"]["unchanged"], median["ping"]["ping"])]
-    return "\n".join(rows) + "\n"
-
-
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -188,7 +172,7 @@ def main() -> int:
     parser.add_argument("--many", type=int, default=200, help="services of the unchanged run; 0 for none")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", choices=("ours",), help="leave the peers out")
-    parser.add_argument("--json", type=Path, help="a file for all figures")
+    parser.add_argument("--print", action="store_true", help="print the figures instead of writing them to the page")
     choices = parser.parse_args()
     if os.geteuid():
         parser.error("containers need root")
@@ -200,14 +184,12 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="coracle-benchmark-", dir="/var/tmp") as folder:
             host = Host(Path(folder) / "host", payloads)
             try:
-                found = dict(measure(host, choices), date=time.strftime("%Y-%m-%d", time.gmtime()))
+                found = {**page.circumstances(), **measure(host, choices)}
             finally:
                 host.close()
     finally:
         payloads.close()
-    if choices.json:
-        choices.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    sys.stdout.write(render(found))
+    page.tell("stacks", found, choices.print)
     return 0
 
 
