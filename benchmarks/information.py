@@ -121,7 +121,7 @@ def main(arguments: List[str]) -> int:
             if chosen.peers:
                 host.shell("for at in $(seq %d); do podman run -d --network none --cgroup-parent %s/podman bench /bin/sleep 100000; done"
                            % (chosen.containers, host.cgroup_root))
-                compared = tasks(host, chosen.peers, chosen.rounds)
+                compared = tasks(host, os.path.abspath(chosen.peers), chosen.rounds)
                 host.shell("podman rm -f -t 0 -a")
         finally:
             host.close()

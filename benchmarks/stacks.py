@@ -47,7 +47,7 @@ class Sides:
     def __init__(self, host: Host, collections: Optional[Path]) -> None:
         self.host = host
         self.stamps = host.folder / "stamps"
-        paths = [str(collection.collections_path())] + ([str(collections)] if collections else [])
+        paths = [str(collection.collections_path())] + ([str(collections.resolve())] if collections else [])
         self.environment = {"ANSIBLE_COLLECTIONS_PATH": ":".join(paths), "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callbacks"),
                             "ANSIBLE_CALLBACKS_ENABLED": "stamps", "CORACLE_BENCHMARK_STAMPS": str(self.stamps)}
 
