@@ -100,10 +100,11 @@ def single(host: Host, collections: Path, figures: Dict[str, Any], quick: bool) 
 
 
 def runtimes(host: Host, figures: Dict[str, Any], quick: bool) -> None:
-    """The runtime alone: containers, and further processes in one."""
+    """The runtime alone: containers, further processes in one, and what hardening costs."""
     say("runtimes")
     load = os.getloadavg()[0]
-    for name, times in (("runtime", engine.measure(host, 5 if quick else 50)), ("exec", engine.measure_exec(host, 5 if quick else 60))):
+    for name, times in (("runtime", engine.measure(host, 5 if quick else 50)), ("exec", engine.measure_exec(host, 5 if quick else 60)),
+                        ("hardened", hardened.measure(host, 5 if quick else 60))):
         figures["seconds"][name] = times
         figures["summary"][name] = {side: summary(seconds) for side, seconds in times.items()}
     figures["load beside the runtimes"] = [load, os.getloadavg()[0]]
@@ -130,10 +131,6 @@ def measure(host: Host, collections: Path, quick: bool) -> Dict[str, Any]:
     figures["summary"]["loop"] = table(times)
     figures["surprises"] = surprises + bridged.surprises
     runtimes(host, figures, quick)
-    say("hardening")
-    times = hardened.measure(host, 5 if quick else 60)
-    figures["seconds"]["hardened"] = times
-    figures["summary"]["hardened"] = {name: summary(seconds) for name, seconds in times.items()}
     say("limits")
     times = {**limits.measure(host, 5 if quick else 100), **looks}
     figures["seconds"]["limits"] = times
