@@ -125,8 +125,10 @@ def _look_in(place: str) -> None:
             path = os.path.join(place, *name[len(own) + 1:].split(".")).rstrip("/")
             if path not in module.__path__:
                 module.__path__ = [path] + list(module.__path__)  # type: ignore[attr-defined]
-    if _finder is None and os.path.isdir(place):
-        _finder = _own(".engine.start").use_archive(own + ".")
+    if os.path.isdir(place) and (_finder is None or _finder.folder != place):
+        if _finder is not None:  # that of another instance, until the options said which one is meant
+            sys.meta_path.remove(_finder)
+        _finder = _own(".engine.start").use_archive(own + ".", place)
         _own(".engine.lean").take_records(own)
 
 

@@ -40,11 +40,13 @@ class Finder:
     """Finds and loads the engine's modules in the archive (C(importlib.abc.MetaPathFinder), C(importlib.abc.Loader)).
 
     Args:
+        folder: The one that the archive lies in.
         above: What stands before their names in this process: nothing, or the name of a package and a dot.
     """
 
-    def __init__(self, path: str, base: int, places: Dict[str, Tuple[int, int, bool]], above: str) -> None:
-        self.path = path
+    def __init__(self, folder: str, base: int, places: Dict[str, Tuple[int, int, bool]], above: str) -> None:
+        self.folder = folder
+        self.path = os.path.join(folder, ARCHIVE)
         self.base = base
         self.places = places
         self.above = above
@@ -75,7 +77,7 @@ class Finder:
 
     def spec(self, name: str, package: bool, source: str) -> Any:
         """What the interpreter wants to know of a module."""
-        path = os.path.join(FOLDER, source)
+        path = os.path.join(self.folder, source)
         spec = self.spec_type(name, self, origin=path, is_package=package)  # type: ignore[arg-type]
         spec.has_location = True
         if package:
@@ -123,16 +125,15 @@ class Finder:
         exec(self.read(*self.index()[module.__name__[len(self.above):]][2:]), module.__dict__)  # noqa: S102  # pylint: disable=exec-used
 
 
-def use_archive(above: str = "") -> Optional[Finder]:
+def use_archive(above: str = "", folder: str = FOLDER) -> Optional[Finder]:
     """Let imports of the engine, below a package with a dot after its name or at the top, find the archive if this interpreter has one."""
-    path = os.path.join(FOLDER, ARCHIVE)
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(os.path.join(folder, ARCHIVE), os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
         length = int.from_bytes(os.pread(handle, 4, 0), "little")
-        finder = Finder(path, 4 + length, marshal.loads(os.pread(handle, length, 4)), above)  # noqa: S302
+        finder = Finder(folder, 4 + length, marshal.loads(os.pread(handle, length, 4)), above)  # noqa: S302
     except (EOFError, TypeError, ValueError):
         return None
     finally:

@@ -48,7 +48,7 @@ def test_reset_does_not_touch_another_instance(host: Host) -> None:
         pids[roots["cgroup_root"]] = made["container"]["pid"]
     host.run(["/var/lib/coracle/engine/current/coracle", "--cgroup-root", mine["cgroup_root"], "reset", "--yes"])
     still = host.module("container_run", name="box", image="box:1", command=["sleep", "1000"], **other)
-    assert still["changed"] is False
+    assert still["changed"] is False, still
     assert still["container"]["pid"] == pids[other["cgroup_root"]]
 
 
