@@ -77,8 +77,9 @@ def asked(name: str, options: Dict[str, Any]) -> Dict[str, Any]:
 def test_a_task_that_is_killed_at_any_step_is_completed_by_the_next(run: Runner, machine: Host, change: str) -> None:
     options = asked("one", CHANGES[change])
     prepared = change != "create"
-    if prepared:
-        run("one", **asked("one", BEGIN))
+    run("one", **asked("one", BEGIN))
+    if not prepared:
+        run("one", state="absent")  # the first container of a host takes some more calls, which no later one does
     calls = killed(machine, 1 << 30, options)
     assert calls > 3
     points: List[int] = sorted({max(1, calls * number // POINTS - number % 2) for number in range(1, POINTS + 1)})
