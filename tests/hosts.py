@@ -29,6 +29,8 @@ from pathlib import Path
 from typing import Any, Callable, ClassVar, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Union
 
 import collection
+import payloads
+from engines import Engines
 from payloads import Payloads
 from waiting import PATIENCE
 
@@ -58,13 +60,13 @@ class Host:
     alive: ClassVar[Set[str]] = set()
     """The names of those that this process has made and not closed."""
 
-    def __init__(self, folder: Path, payloads: Payloads, name: str = "") -> None:
+    def __init__(self, folder: Path, builder: Payloads, name: str = "") -> None:
         self.name = name or "coracle-test-%d-%d" % (os.getpid(), next(_numbers))
         self.folder = folder
         self.state_root = "/var/lib/coracle"
         self.run_root = "/run/coracle"
         self.cgroup_root = "/" + self.name
-        self._payloads = payloads
+        self._payloads = builder
         self._links = itertools.count(0)
         self._payload_numbers = itertools.count(1)
         self.pid = 0
@@ -218,9 +220,13 @@ class Host:
             HostError: It failed, or it did not though C(fail) was said, or it said no result.
         """
         interpreter = interpreter or MANAGED_PYTHON
-        payload = self.payload(module, {**(arguments or {}), **more}, check_mode, diff, interpreter)
+        options = {**(arguments or {}), **more}
+        engines = self._engines(module, options, interpreter)
+        payload = self.payload(module, options, check_mode, diff, interpreter, kept=engines is not None and engines.lend(module))
         done = self.run([interpreter, payload], check=False, timeout=300)
         payload.unlink()
+        if engines is not None and not check_mode:
+            engines.take(module)
         try:
             result = json.loads(done.stdout[done.stdout.index("{"):])
         except ValueError:
@@ -231,9 +237,18 @@ class Host:
                 json.dumps(result, indent=1), result.get("exception", "")))
         return dict(result)
 
+    def _engines(self, module: str, options: Mapping[str, Any], interpreter: str) -> Optional[Engines]:
+        """Where an engine comes from that is not to be installed anew, C(None) where it is or nobody needs one."""
+        if "." in module or interpreter != MANAGED_PYTHON or options.get("state_root", self.state_root) != payloads.USUAL:
+            return None
+        return Engines(self._payloads.key, self.folder / "state" / "engine")
+
     def payload(self, module: str, arguments: Mapping[str, Any], check_mode: bool = False, diff: bool = True,
-                interpreter: str = MANAGED_PYTHON) -> Path:
-        """The file that Ansible would send for a task: to be run by the interpreter, and removed, by the caller."""
+                interpreter: str = MANAGED_PYTHON, kept: bool = False) -> Path:
+        """The file that Ansible would send for a task: to be run by the interpreter, and removed, by the caller.
+
+        With C(kept), what it sends to a host that has kept the module.
+        """
         full = module if "." in module else "coracle.containers." + module
         given = dict(arguments)
         if full.startswith("coracle."):
@@ -245,7 +260,7 @@ class Host:
                      _ansible_tmpdir=None, _ansible_remote_tmp="/run/ansible-tmp", _ansible_ignore_unknown_opts=False,
                      _ansible_target_log_info=None)
         target = self.folder / ("payload-%d.py" % next(self._payload_numbers))
-        self._payloads.build(full, given, str(target), interpreter)
+        self._payloads.build(full, given, str(target), interpreter, kept)
         return target
 
     def playbook(self, content: Union[str, Path], *options: str, check: bool = True, env: Optional[Mapping[str, str]] = None,

@@ -21,6 +21,10 @@ from pathlib import Path
 from typing import Any, Dict, Mapping, Optional
 
 CACHE = Path(__file__).resolve().parent.parent / ".cache" / "engine"
+MODULES = "ansible_collections.coracle.containers.plugins.modules."
+OURS = "coracle.containers."
+USUAL = "/var/lib/coracle"
+"""The state root."""
 
 
 class Payloads:
@@ -28,8 +32,19 @@ class Payloads:
 
     def __init__(self) -> None:
         self._process: Optional[subprocess.Popen[str]] = None
+        self._key = ""
 
-    def build(self, module: str, arguments: Mapping[str, Any], target: str, interpreter: str) -> None:
+    @property
+    def key(self) -> str:
+        """What hosts know the modules by that they have kept."""
+        if self._process is None:
+            self._process = subprocess.Popen([sys.executable, __file__], text=True,
+                                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            assert self._process.stdout
+            self._key = self._process.stdout.readline().strip()
+        return self._key
+
+    def build(self, module: str, arguments: Mapping[str, Any], target: str, interpreter: str, kept: bool = False) -> None:
         """Write the payload of a module to a file.
 
         Args:
@@ -37,12 +52,12 @@ class Payloads:
             arguments: Its arguments, with the C(_ansible_) ones.
             target: The file.
             interpreter: The Python that will run it.
+            kept: Whether it is the program that is sent to a host that has kept the module.
         """
-        if self._process is None:
-            self._process = subprocess.Popen([sys.executable, __file__], text=True,
-                                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        if not self.key or not self._process:
+            raise RuntimeError("the builder of payloads does not start")
         assert self._process.stdin and self._process.stdout
-        self._process.stdin.write(json.dumps([module, dict(arguments), target, interpreter]) + "\n")
+        self._process.stdin.write(json.dumps([module, dict(arguments), target, interpreter, kept]) + "\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
         if answer != "done\n":
@@ -69,9 +84,11 @@ def serve() -> None:
     from ansible.release import __version__
     from ansible.template import Templar
     init_plugin_loader()
+    from ansible_collections.coracle.containers.plugins.plugin_utils import kept
     templar = Templar(loader=DataLoader())
+    print(kept.key(), file=answers, flush=True)
     for line in sys.stdin:
-        module, arguments, target, interpreter = json.loads(line)
+        module, arguments, target, interpreter, there = json.loads(line)
         try:
             found = module_loader.find_plugin_with_context(module, ".py")
             if not found.resolved:
@@ -79,11 +96,12 @@ def serve() -> None:
             arguments.update(_ansible_version=__version__, _ansible_module_name=module,
                              _ansible_selinux_special_fs=constants.DEFAULT_SELINUX_SPECIAL_FS,
                              _ansible_tracebacks_for=[])
-            built = modify_module(module_name=module, module_path=found.plugin_resolved_path, module_args=arguments,
-                                  templar=templar, task_vars={"ansible_python_interpreter": interpreter},
-                                  module_compression=constants.DEFAULT_MODULE_COMPRESSION, remote_is_local=False)
-            start = b"from __future__ import annotations\n"
-            said = b"import os; os.environ.update(%s)\n" % repr(environment()).encode()
+            built = kept.program(USUAL, MODULES + module[len(OURS):], arguments, interpreter) if there else modify_module(
+                module_name=module, module_path=found.plugin_resolved_path, module_args=arguments,
+                templar=templar, task_vars={"ansible_python_interpreter": interpreter},
+                module_compression=constants.DEFAULT_MODULE_COMPRESSION, remote_is_local=False)
+            start = b"" if there else b"from __future__ import annotations\n"
+            said = b"import os; os.environ.update(%s)\n" % repr(environment(kept.key())).encode()
             with open(target, "wb") as stream:
                 stream.write(built.b_module_data.replace(start, start + said, 1))
             answers.write("done\n")
@@ -92,7 +110,7 @@ def serve() -> None:
         answers.flush()
 
 
-def environment() -> Dict[str, str]:
+def environment(key: str) -> Dict[str, str]:
     """What the action plugin says to a module: which engine it is meant for, and where that was sent to."""
     from ansible_collections.coracle.containers.plugins.module_utils import shipment
     from ansible_collections.coracle.containers.plugins.plugin_utils import engine_archive
@@ -100,7 +118,7 @@ def environment() -> Dict[str, str]:
     path = engine_archive.archive(str(CACHE))
     for old in sorted(CACHE.iterdir(), key=lambda each: each.stat().st_mtime)[:-8]:
         old.unlink(missing_ok=True)
-    return {shipment.IDENTITY: engine_archive.identity(), shipment.ARCHIVE: path, shipment.STATE_ROOT: "/var/lib/coracle"}
+    return {shipment.IDENTITY: engine_archive.identity(), shipment.ARCHIVE: path, shipment.STATE_ROOT: USUAL, shipment.KEY: key}
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Dict, List, Mapping, NamedTuple, Tuple
 
 import collection
@@ -79,14 +80,14 @@ class Controller:
                 "ansible_python_interpreter": MANAGED_PYTHON}
         self.inventory.write_text(json.dumps({"all": {"hosts": entries}}), encoding="utf-8")
 
-    def run(self, name: str, *options: str, **variables: Any) -> Run:
+    def run(self, name: str, *options: str, env: Mapping[str, str] = MappingProxyType({}), **variables: Any) -> Run:
         """Run a playbook of the collection, or one by its path, against all managed hosts."""
         command = [str(Path(sys.executable).with_name("ansible-playbook")), name if "/" in name else "coracle.containers." + name,
                    "-i", str(self.inventory), "-e", json.dumps(variables), *options]
-        env = {"ANSIBLE_COLLECTIONS_PATH": str(collection.collections_path()), "ANSIBLE_HOME": "/run/ansible",
-               "ANSIBLE_REMOTE_TMP": "/run/ansible-tmp", "ANSIBLE_SSH_CONTROL_PATH_DIR": "/run/ssh",
-               "ANSIBLE_SSH_PIPELINING": "true", "LC_ALL": "C.UTF-8"}
-        return result_of(self.host.run(command, env=env, check=False, timeout=550))
+        whole = {"ANSIBLE_COLLECTIONS_PATH": str(collection.collections_path()), "ANSIBLE_HOME": "/run/ansible",
+                 "ANSIBLE_REMOTE_TMP": "/run/ansible-tmp", "ANSIBLE_SSH_CONTROL_PATH_DIR": "/run/ssh",
+                 "ANSIBLE_SSH_PIPELINING": "true", "LC_ALL": "C.UTF-8", **env}
+        return result_of(self.host.run(command, env=whole, check=False, timeout=550))
 
 
 def everything_of(host: Host) -> List[Tuple[str, str]]:

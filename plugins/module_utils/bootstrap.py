@@ -18,7 +18,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Optional
 
 from . import engine
-from .shipment import ARCHIVE, IDENTITY, MISSING, STATE_ROOT
+from .shipment import ARCHIVE, IDENTITY, KEY, MISSING, STATE_ROOT
 
 if TYPE_CHECKING:
     from .engine.instance import Instance
@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 _finder: Optional[Finder] = None
 
 
-def use_engine(instance: Instance, install: bool) -> None:
+def use_engine(instance: Instance, install: bool, keep: bool) -> None:
     """Let later imports of the engine find the one that this module is meant for.
 
     Args:
         instance: Below whose state root the engine is installed.
         install: Whether it may be installed; if not, as in check mode, nothing is written, and the archive serves.
+        keep: Whether this module may be kept beside it.
 
     Raises:
         Conflict: What is there in its place could have been written by somebody else.
@@ -57,6 +58,9 @@ def use_engine(instance: Instance, install: bool) -> None:
         _look_in(folder)
         _own(".installation").make_current(folder)
     _look_in(folder)
+    key = os.environ.pop(KEY, "")
+    if keep and key and os.geteuid() == 0:
+        _own(".keeping").keep(folder, key)
 
 
 def bring(place: str) -> Any:

@@ -114,7 +114,7 @@ def _converge(kind: str, table: Sequence[Option], given: Mapping[str, Any], chec
         raise Unsupported("the engine must run as root, but this task runs as user id %d" % os.geteuid(),
                           "Set 'become: true' on the task or the play; docs/rootless.md says what other users can run")
     instance = Instance(params["state_root"], params["run_root"], params["cgroup_root"])
-    bootstrap.use_engine(instance, install=not check_mode)
+    bootstrap.use_engine(instance, install=not check_mode, keep=not check_mode)
     resource = bootstrap.bring(kind + ".resource")
     if tools is not None:
         resource.equip(tools)

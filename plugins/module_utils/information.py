@@ -31,7 +31,7 @@ def run(kind: str, place: str, table: Sequence[Option] = ()) -> None:
     try:
         params = parse(options, module.params)
         instance = Instance(params["state_root"], params["run_root"], params["cgroup_root"])
-        bootstrap.use_engine(instance, install=False)
+        bootstrap.use_engine(instance, install=False, keep=not module.check_mode)
         found = bootstrap.bring(place).describe(instance, *([params] if table else []))
     except EngineError as error:
         module.fail_json(msg=str(error), **error.facts)

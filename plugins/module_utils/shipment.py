@@ -20,6 +20,8 @@ STATE_ROOT = "CORACLE_STATE_ROOT"
 """Environment variable of a module: the state root below which that engine may be installed."""
 ARCHIVE = "CORACLE_ENGINE_ARCHIVE"
 """Environment variable of a module: path of a zip file with that engine, where one was sent."""
+KEY = "CORACLE_KEPT"
+"""Environment variable of a module: what it shall be known by where the host keeps it."""
 MISSING = "engine_missing"
 """Key in the result of a module that found no such engine and no archive."""
 

@@ -16,7 +16,7 @@ from ..module_utils import shipment
 SOURCE = os.path.dirname(os.path.abspath(shipment.__file__))
 """The folder of the source."""
 FOLDERS = ("engine", "options")
-FILES = ("installation.py", "option.py", "values.py")
+FILES = ("installation.py", "keeping.py", "option.py", "values.py")
 """What of it is sent."""
 
 

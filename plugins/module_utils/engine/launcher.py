@@ -11,7 +11,6 @@ whatever has its name after an upgrade of the distribution, with the source.
 
 from __future__ import annotations
 
-import marshal
 import os
 import sys
 from types import CodeType
@@ -19,6 +18,7 @@ from typing import Any, Dict, Tuple
 
 from . import together
 from .instance import RUN_ROOT
+from .pack import Pack
 from .start import ARCHIVE
 from .store import files
 
@@ -78,20 +78,14 @@ def _archive(part: str, folder: str) -> bytes:
     """All modules' code without documentation, in the form that C(start.ARCHIVE) describes."""
     modules = together.read(part)
     codes = {name: _code(os.path.join(part, each.source), os.path.join(folder, each.source)) for name, each in modules.items()}
-    body = bytearray()
-
-    def place(content: Any) -> Tuple[int, int]:
-        piece = marshal.dumps(content)
-        body.extend(piece)
-        return len(body) - len(piece), len(piece)
-    lists = {roots: place([(name, modules[name].package, modules[name].source, _shortened(codes[name]))
-                           for name in together.order(modules, roots)]) for roots in dict.fromkeys(VERBS.values())}
+    pack = Pack()
+    lists = {roots: pack.add([(name, modules[name].package, modules[name].source, _shortened(codes[name]))
+                              for name in together.order(modules, roots)]) for roots in dict.fromkeys(VERBS.values())}
     head = {verb: (*lists[roots], _SEAL in roots) for verb, roots in VERBS.items()}
-    index = {name: (each.package, each.source, *place(codes[name])) for name, each in modules.items()}
+    index = {name: (each.package, each.source, *pack.add(codes[name])) for name, each in modules.items()}
     orders = {name: together.order(modules, (name.partition(".")[2],), ()) for name in modules if name.rpartition(".")[2] in _ENTRIES}
-    head[""] = (*place((index, orders)), False)
-    content = marshal.dumps(head)
-    return len(content).to_bytes(4, "little") + content + bytes(body)
+    head[""] = (*pack.add((index, orders)), False)
+    return pack.bytes(head)
 
 
 def _code(path: str, name: str) -> CodeType:

@@ -37,20 +37,31 @@ LEAN = "engine.lean"
 
 
 class Finder:
-    """Finds and loads the engine's modules in the archive (C(importlib.abc.MetaPathFinder), C(importlib.abc.Loader)).
+    """Finds and loads the modules in an archive (C(importlib.abc.MetaPathFinder), C(importlib.abc.InspectLoader)).
 
     Args:
-        folder: The one that the archive lies in.
+        path: The archive.
+        folder: The one that their sources' paths are relative to.
         above: What stands before their names in this process: nothing, or the name of a package and a dot.
+        begins: How the names begin that are looked for in it.
+
+    Raises:
+        OSError: It cannot be read.
+        EOFError, TypeError, ValueError: It is none.
     """
 
-    def __init__(self, folder: str, base: int, places: Dict[str, Tuple[int, int, bool]], above: str) -> None:
+    def __init__(self, path: str, folder: str, above: str, begins: str) -> None:
         self.folder = folder
-        self.path = os.path.join(folder, ARCHIVE)
-        self.base = base
-        self.places = places
+        self.path = path
         self.above = above
-        self.begins = above or "engine"
+        self.begins = begins
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            length = int.from_bytes(os.pread(handle, 4, 0), "little")
+            self.base = 4 + length
+            self.places: Dict[str, Tuple[int, int, bool]] = marshal.loads(os.pread(handle, length, 4))  # noqa: S302
+        finally:
+            os.close(handle)
         self.spec_type = type(sys.__spec__)
         self.found: Tuple[_Index, Dict[str, Tuple[str, ...]]] = ({}, {})
 
@@ -120,24 +131,21 @@ class Finder:
     def create_module(self, _spec: Any) -> None:
         """An ordinary module object will do."""
 
+    def get_code(self, name: str) -> Any:
+        """A module's code."""
+        return self.read(*self.index()[name[len(self.above):]][2:])
+
     def exec_module(self, module: Any) -> None:
         """Run a module's code."""
-        exec(self.read(*self.index()[module.__name__[len(self.above):]][2:]), module.__dict__)  # noqa: S102  # pylint: disable=exec-used
+        exec(self.get_code(module.__name__), module.__dict__)  # noqa: S102  # pylint: disable=exec-used
 
 
 def use_archive(above: str = "", folder: str = FOLDER) -> Optional[Finder]:
     """Let imports of the engine, below a package with a dot after its name or at the top, find the archive if this interpreter has one."""
     try:
-        handle = os.open(os.path.join(folder, ARCHIVE), os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+        finder = Finder(os.path.join(folder, ARCHIVE), folder, above, above or "engine")
+    except (OSError, EOFError, TypeError, ValueError):
         return None
-    try:
-        length = int.from_bytes(os.pread(handle, 4, 0), "little")
-        finder = Finder(folder, 4 + length, marshal.loads(os.pread(handle, length, 4)), above)  # noqa: S302
-    except (EOFError, TypeError, ValueError):
-        return None
-    finally:
-        os.close(handle)
     sys.meta_path.insert(0, finder)
     return finder
 

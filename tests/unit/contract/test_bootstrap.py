@@ -27,7 +27,7 @@ from %(package)s.engine import errors
 from %(package)s.engine.instance import Instance
 bootstrap.engine.__path__ = []  # what else a module carries of it is not to serve
 %%s
-bootstrap.use_engine(Instance(sys.argv[2]), install=sys.argv[3] == "install")
+bootstrap.use_engine(Instance(sys.argv[2]), install=sys.argv[3] == "install", keep=False)
 from %(package)s.engine.kernel import syscalls
 print(syscalls.__file__)
 print(syscalls.__cached__ or "")
@@ -97,7 +97,7 @@ def test_all_of_the_engine_is_installed_as_it_was_shipped(bundle: Shipped, tmp_p
     installed = tmp_path / "state" / "engine" / version
     shipped = PLUGINS / "module_utils"
     names = sorted(name for name in (path.relative_to(shipped).as_posix() for path in shipped.rglob("*.py"))
-                   if name.startswith(("engine/", "options/")) or name in ("installation.py", "option.py", "values.py"))
+                   if name.startswith(("engine/", "options/")) or name in engine_archive.FILES)
     assert names == sorted(path.relative_to(installed).as_posix() for path in installed.rglob("*.py")
                            if path.name != "__init__.py")
     for name in names:

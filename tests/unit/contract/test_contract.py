@@ -10,7 +10,7 @@ import os
 import sys
 import types
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
@@ -89,8 +89,8 @@ def sample(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.Captu
     resource = Resource(base + ".resource")
     monkeypatch.setitem(sys.modules, base, types.ModuleType(base))
     monkeypatch.setitem(sys.modules, base + ".resource", resource)
-    installed: List[bool] = []
-    monkeypatch.setattr(bootstrap, "use_engine", lambda _instance, install: installed.append(install))
+    installed: List[Tuple[bool, bool]] = []
+    monkeypatch.setattr(bootstrap, "use_engine", lambda _instance, install, keep: installed.append((install, keep)))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
 
     def run(check_mode: bool = False, diff: bool = True, **arguments: Any) -> Dict[str, Any]:
@@ -98,7 +98,7 @@ def sample(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.Captu
                      "_ansible_check_mode": check_mode, "_ansible_diff": diff, **arguments}
         with patch_module_args(arguments), pytest.raises(SystemExit):
             contract.run("sample", TABLE)
-        assert installed == [] or installed[-1] is not check_mode
+        assert installed == [] or installed[-1] == (not check_mode, not check_mode)
         return dict(json.loads(capsys.readouterr().out))
     yield run
 
