@@ -15,7 +15,7 @@ import pytest
 
 from containers import add_image
 from hosts import Host
-from projects import SHOP, VARIABLES, write
+from projects import MONITORING, SHOP, VARIABLES, write
 
 PLAY = """
 - hosts: localhost
@@ -93,6 +93,73 @@ def test_a_shop(machine: Host, tmp_path: Path) -> None:
     finally:
         task(name="shop", state="absent", keep_volumes=False)
     assert machine.module("container_info")["containers"] == []
+
+
+SERVER = ["/bin/sh", "-c", 'trap "exit 0" TERM; echo "$0 $*"; mkdir -p /tmp/www/api/health; httpd -f -p $PORT -h $ROOT & wait']
+"""The entry point of the stand-ins: it says what it was started with, and serves a folder."""
+IMAGES = {"prom/prometheus:v3.0.0": ("prometheus", 9090, "/etc/prometheus"),
+          "prom/alertmanager": ("alertmanager", 9093, "/etc/alertmanager"),
+          "prom/node-exporter": ("node_exporter", 9100, "/host/etc"), "gcr.io/cadvisor/cadvisor": ("cadvisor", 8080, "/sys"),
+          "grafana/grafana:latest": ("grafana", 3000, "/tmp/www")}
+JOURNAL = """
+import os, socket
+os.makedirs("/run/systemd/journal")
+journal = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+journal.bind("/run/systemd/journal/socket")
+print("ready", flush=True)
+while True:
+    print(journal.recv(65536).hex(), flush=True)
+"""
+
+
+def test_a_monitoring_stack(machine: Host, tmp_path: Path) -> None:
+    """As one finds it in many repositories: with the host's own network, processes, devices and file system, and the journal."""
+    for name, (program, port, root) in IMAGES.items():
+        machine.module("container_image", name=name, source=str(machine.folder / "busybox.tar"), entrypoint=[*SERVER, program],
+                       env={"PATH": "/bin", "PORT": str(port), "ROOT": root})
+    journal = machine.start(["python3", "-c", JOURNAL], stdout=subprocess.PIPE)
+    assert journal.stdout is not None and journal.stdout.readline() == b"ready\n"
+    folder = write(tmp_path / "monitoring", dict(MONITORING, **{
+        "prometheus/prometheus.yml": "global: {}\n", "alertmanager/alertmanager.yml": "route: {}\n"}))
+    task = Task(machine)
+    said: Dict[str, Any] = {"project_src": str(folder)}
+    try:
+        assert task(**said)["changed"]
+        found = {each["name"]: each for each in machine.module("container_info")["containers"]}
+        grafana = "monitoring-grafana-1"
+        assert {name: each["status"] for name, each in found.items()} == dict.fromkeys(
+            ("prometheus", "monitoring-alertmanager-1", "monitoring-node-exporter-1", "monitoring-cadvisor-1", grafana), "running")
+        for address in ("127.0.0.1:9090", "127.0.0.1:9091"):
+            assert machine.shell("curl -sS http://%s/prometheus.yml" % address) == "global: {}\n"
+        assert machine.shell("curl -sS http://127.0.0.1:9093/alertmanager.yml") == "route: {}\n"
+        assert machine.shell("curl -sS http://127.0.0.1:9100/hostname").strip() == machine.name, "the host's network and files"
+        inside = machine.module("container_exec", name=grafana, argv=[
+            "/bin/sh", "-c", "echo $GF_LOG_LEVEL $GF_USERS_ALLOW_SIGN_UP $GF_SECURITY_ADMIN_PASSWORD; ip addr show dev eth0; "
+            "wget -qO- http://prometheus:9090/prometheus.yml; wget -q --spider http://localhost:3000/api/health/ || echo $?"])["stdout"]
+        assert inside.startswith("debug true from file\n") and "10.210.7.10/24" in inside and "global: {}" in inside
+        message = bytes.fromhex(journal.stdout.readline().decode())
+        assert b"\nSYSLOG_IDENTIFIER\n" + (7).to_bytes(8, "little") + b"grafana\n" in message
+        inside = machine.module("container_exec", name="prometheus", argv=["/bin/sh", "-c", (
+            "id -u; grep host.docker.internal /etc/hosts; touch /etc/prometheus/x || echo read-only")])
+        assert inside["stdout"].startswith("65534\n") and "\n10.210.7.1\t" in inside["stdout"]
+        assert inside["stdout"].endswith("read-only")
+        machine.module("container_exec", name="monitoring-cadvisor-1", argv=["/bin/sh", "-c", "test -c /dev/kmsg && ls /var/run/coracle"])
+        command = "/var/lib/coracle/engine/current/coracle"
+        words = [command, "--cgroup-root", machine.cgroup_root, "logs", "prometheus"]
+        assert machine.run(words).stdout == "prometheus --config.file=/etc/prometheus/other.yml\n", "the later file's command"
+        assert not task(**said)["changed"]
+
+        (folder / "docker-compose.override.yml").unlink()
+        changed = task(**said)
+        assert {each["name"] for each in changed["operations"]} == {"prometheus", grafana}
+        assert machine.run(["curl", "-sS", "http://127.0.0.1:9091/"], check=False).returncode
+    finally:
+        task(name="monitoring", state="absent", keep_volumes=False)
+        journal.kill()
+        journal.wait()
+        machine.shell("rm -r /run/systemd/journal")
+    assert machine.module("container_info")["containers"] == []
+    assert machine.module("container_volume_info")["volumes"] == []
 
 
 def test_faults_come_before_anything_is_done(machine: Host, tmp_path: Path) -> None:
