@@ -26,14 +26,11 @@ MOST = 64
 
 
 def keep(folder: str, key: str) -> None:
-    """Keep the module that this process is, if it came as a zip file and is not kept yet.
+    """Keep the module that this process is, if it came as a zip file, is not kept yet and can be written.
 
     Args:
         folder: Of the installed engine.
         key: What the controller knows the module by, besides its name.
-
-    Raises:
-        OSError: It cannot be written.
     """
     main = vars(sys.modules["__main__"])
     brought = main.get("_modlib_path", "")
@@ -49,9 +46,12 @@ def keep(folder: str, key: str) -> None:
                 name = source[:-len("/__init__.py" if package else ".py")].replace("/", ".")
                 code = compile(bundle.read(source), os.path.join(path, source), "exec", dont_inherit=True)
                 index[name] = (package, source, *pack.add(code))
-    files.make_folder(os.path.dirname(path), 0o755)
-    _make_room(os.path.dirname(path))
-    files.write(path, pack.bytes({"": (*pack.add((index, {})), False)}), 0o644)
+    try:
+        files.make_folder(os.path.dirname(path), 0o755)
+        _make_room(os.path.dirname(path))
+        files.write(path, pack.bytes({"": (*pack.add((index, {})), False)}), 0o644)
+    except OSError:
+        pass  # a full disk, for one: the task itself may have nothing to write
 
 
 def _intact(path: str) -> bool:

@@ -90,6 +90,14 @@ def test_what_others_may_have_written_is_not_run(host: Host, harm: str) -> None:
     assert sent == 0 and not found["changed"]
 
 
+def test_a_module_that_cannot_be_kept_works_all_the_same(host: Host) -> None:
+    run(host)
+    host.shell("cd /var/lib/elsewhere/engine/*[0-9a-f]; rm -r kept; touch kept")
+    for _time in range(2):
+        found, sent = run(host)
+        assert sent == 1 and not found.get("failed") and not found["changed"]
+
+
 def test_modules_that_only_look_are_kept_beside_an_engine(host: Host) -> None:
     look = "- hosts: all\n  gather_facts: false\n  tasks:\n    - coracle.containers.container_host_info:\n"
     where = ("-i", "localhost,", "-c", "local", "-vvv")
