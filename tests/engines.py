@@ -35,8 +35,11 @@ class Engines:
         self._own = own
 
     def lend(self, module: str) -> bool:
-        """Give the host what others have left, if it has no engine at all; whether it has now kept the module."""
-        if not self._own.exists() and self._shared.exists():
+        """Give the host what others have left, if it has no engine at all; whether it has now kept the module.
+
+        A module that only looks installs nothing, so it is given nothing.
+        """
+        if not self._own.exists() and self._shared.exists() and not module.endswith("_info"):
             subprocess.run(["cp", "-a", self._shared, self._own], check=True)
         return any(self._own.glob("*/" + self._name % module))
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The controller's side of a long pull: a bar for each layer where a person watches, else a line now and then.
 
-The module writes how far it is to a file in its temporary folder (engine/image/progress.py); a thread here reads it over
+The module writes how far it is to a file below the run root (engine/image/progress.py); a thread here reads it over
 the task's own connection, first after some seconds, so that a task which pulls nothing costs nothing.
 """
 
@@ -17,6 +17,8 @@ import uuid
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from ansible.utils.display import Display
+
+from ..module_utils.engine.instance import RUN_ROOT
 
 VARIABLE = "CORACLE_PROGRESS"
 FIRST, WATCHED, UNWATCHED = 2.0, 1.0, 15.0
@@ -124,20 +126,15 @@ def watch(action: Any, task_vars: Dict[str, Any]) -> Optional[Watch]:
         return None
     if connection.transport == "ssh" and connection.get_option("password"):
         return None  # the connection hands it to one command at a time
-    shell = connection._shell
-    if shell.tmpdir is None:
-        if not _TERMINAL and action._is_pipelining_enabled("new"):
-            return None  # no folder would be made otherwise, and that costs each task a round trip
-        action._make_tmp_path()
-    path = shell.join_path(shell.tmpdir, "progress-" + uuid.uuid4().hex)
+    path = "%s/progress-%s" % (action._task.args.get("run_root") or RUN_ROOT, uuid.uuid4().hex)
     action._task.environment.append({VARIABLE: path})
     host = str(task_vars.get("inventory_hostname", ""))
     live = _TERMINAL and len(task_vars.get("ansible_play_hosts") or [host]) == 1
     display = Display()
 
     def read() -> str:
-        status, out, _err = connection.exec_command("cat %s 2>/dev/null" % shell.quote(path), in_data=None, sudoable=False)
-        return out.decode() if status == 0 else ""
+        done = action._low_level_execute_command("cat %s 2>/dev/null" % connection._shell.quote(path))
+        return str(done["stdout"]) if done["rc"] == 0 else ""
 
     def show(text: str, raw: bool) -> None:
         display.display(text, screen_only=raw, newline=not raw)

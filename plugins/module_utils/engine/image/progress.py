@@ -14,11 +14,15 @@ import threading
 import time
 from typing import Dict, Sequence
 
+from ..store import files
 from . import remote
 
 VARIABLE = "CORACLE_PROGRESS"
 """Environment variable: where to write; unset where nobody watches."""
+PREFIX = "progress-"
 _INTERVAL = 0.25
+_OLD = 86400.0
+"""Seconds after which a file that was not written belongs to a process that was killed."""
 
 
 class Reporter:
@@ -32,7 +36,9 @@ class Reporter:
         self._name = name
         self._sizes = {each.blob.digest: each.blob.size for each in lacking}
         self._there: Dict[str, int] = {each.blob.digest: each.there for each in lacking}
-        self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        self._path = path
+        _make_room(os.path.dirname(path))
+        self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         self._next = 0.0
         self._lock = threading.Lock()
 
@@ -54,5 +60,17 @@ class Reporter:
             pass  # a full disk is the pull's own business
 
     def close(self) -> None:
-        """Let go of the file; it is its reader's to remove."""
+        """Remove the file."""
         os.close(self._handle)
+        files.remove(self._path)
+
+
+def _make_room(folder: str) -> None:
+    files.make_folder(folder)
+    for name in os.listdir(folder):
+        path = os.path.join(folder, name)
+        try:
+            if name.startswith(PREFIX) and time.time() - os.stat(path).st_mtime > _OLD:
+                os.unlink(path)
+        except FileNotFoundError:
+            pass  # its own process was faster
